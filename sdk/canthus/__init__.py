@@ -1,0 +1,1 @@
+"""canthus reads a wearer's expression from one eye, on the device that they wear."""

@@ -1,0 +1,33 @@
+"""Every error that canthus raises on purpose; each message names the thing and the remedy."""
+
+
+class Error(Exception):
+    """Base of all canthus errors; catch this one to catch them all."""
+
+
+class BundleError(Error):
+    """A bundle is damaged, was made by a newer canthus, or is not a bundle."""
+
+
+class CheckpointError(Error):
+    """A checkpoint can't be read safely, or doesn't hold an MCO-E Net."""
+
+
+class EngineError(Error):
+    """No runtime here can run the bundle, or it was called with the wrong images."""
+
+
+class EventError(Error):
+    """Events are out of order, outside the sensor or of the wrong type."""
+
+
+class FrameError(Error):
+    """A frame has the wrong size or type, or an earlier time than the one before."""
+
+
+class ExportError(Error):
+    """A network could not be exported, or what was exported doesn't compute the same."""
+
+
+class SourceError(Error):
+    """A recording or sequence folder can't be read."""
