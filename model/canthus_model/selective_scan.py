@@ -5,9 +5,8 @@
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from canthus import _native
+from torch import Tensor
 
 
 def selective_scan(
