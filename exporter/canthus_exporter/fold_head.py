@@ -72,8 +72,7 @@ class FoldedMamba(nn.Module):
         x_proj = torch.block_diag(*(tensors[direction.x_proj.format(m) + ".weight"] for m in MODALITIES))
         rows = x_proj.split([1, STATES, STATES] * len(MODALITIES))
         delta = [
-            tensors[direction.dt_proj.format(m) + ".weight"] @ row
-            for m, row in zip(MODALITIES, rows[::3], strict=True)
+            tensors[direction.dt_proj.format(m) + ".weight"] @ row for m, row in zip(MODALITIES, rows[::3], strict=True)
         ]
         B = [row + tensors[direction.peep_B + ".weight"] @ x_proj for row in rows[1::3]]
         C = [row + tensors[direction.peep_C + ".weight"] @ x_proj for row in rows[2::3]]
@@ -113,9 +112,7 @@ class FoldedFusion(nn.Module):
         frame = torch.cat((fusion.proj_rgb.weight.double(), zeros), 1)
         event = torch.cat((zeros, fusion.proj_event.weight.double()), 1)
         sources = ((frame, fusion.proj_rgb.bias.double()), (event, fusion.proj_event.bias.double()))
-        q, k, v = zip(
-            attention.in_proj_weight.double().chunk(3), attention.in_proj_bias.double().chunk(3), strict=True
-        )
+        q, k, v = zip(attention.in_proj_weight.double().chunk(3), attention.in_proj_bias.double().chunk(3), strict=True)
         scale = math.sqrt(TOKEN_WIDTH / self.heads)
         q = (q[0] / scale, q[1] / scale)
         weights, biases = [frame, event], [source[1] for source in sources]
@@ -132,9 +129,7 @@ class FoldedFusion(nn.Module):
         pair = 2 * TOKEN_WIDTH
         both, query, key, value = (tokens @ self.weight + self.bias).split(pair, dim=2)
         frame, event = both.split(TOKEN_WIDTH, dim=2)
-        query, key, value = (
-            x.unflatten(2, (2 * self.heads, -1)).transpose(1, 2) for x in (query, key, value)
-        )
+        query, key, value = (x.unflatten(2, (2 * self.heads, -1)).transpose(1, 2) for x in (query, key, value))
         attended = (query @ key.transpose(2, 3)).softmax(-1) @ value
         # (B, 2 askers x heads, L, 2) to (B, L, 2 askers, 4)
         attended = self.out_proj(attended.transpose(1, 2).flatten(2).unflatten(2, (2, TOKEN_WIDTH)))

@@ -48,9 +48,7 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     # Before 2.10, a crafted file could run code although weights_only was set (CVE-2026-24747).
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if version < (2, 10):
-        raise CheckpointError(
-            f"torch {torch.__version__} can't read checkpoints safely: install torch 2.10 or newer"
-        )
+        raise CheckpointError(f"torch {torch.__version__} can't read checkpoints safely: install torch 2.10 or newer")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
@@ -69,9 +67,7 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
     ):
-        raise CheckpointError(
-            f"{path}: has no 'state_dict' of named tensors; training saves one under that key"
-        )
+        raise CheckpointError(f"{path}: has no 'state_dict' of named tensors; training saves one under that key")
     return state
 
 
@@ -83,8 +79,7 @@ def _infer_config(state: dict[str, Tensor], path: Path, image_size: tuple[int, i
         sizes[size] = state[name].shape[0]
     if sizes["features"] % 4 or sizes["moe_width"] % 4:
         raise CheckpointError(
-            f"{path}: {sizes['features']} features and a MoE width of {sizes['moe_width']}: "
-            "both must be multiples of 4"
+            f"{path}: {sizes['features']} features and a MoE width of {sizes['moe_width']}: both must be multiples of 4"
         )
     return NetworkConfig(**sizes, image_size=image_size)
 
@@ -109,9 +104,7 @@ def _check_tensors(state: dict[str, Tensor], expected: dict[str, Tensor], path: 
     ]:
         problems.append(f"of another type: {_some(mistyped)}")
     if not problems and (broken := [n for n in common if not torch.isfinite(state[n]).all()]):
-        problems.append(
-            f"NaN or infinite values in: {_some(broken)}. The training diverged; take an earlier epoch"
-        )
+        problems.append(f"NaN or infinite values in: {_some(broken)}. The training diverged; take an earlier epoch")
     if problems:
         raise CheckpointError(f"{path}: not a usable MCO-E Net checkpoint\n  " + "\n  ".join(problems))
 

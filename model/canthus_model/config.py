@@ -30,7 +30,7 @@ class NetworkConfig:
         return 2 * self.features // TOKEN_WIDTH
 
 
-SMALL = NetworkConfig(encoder_width=8, features=200, moe_width=48)
+SMALL = NetworkConfig(encoder_width=8, features=200, moe_width=40)
 """About a million parameters: for tests, and for training on a laptop."""
 
 TOKEN_WIDTH = 4

@@ -23,9 +23,7 @@ class FocalExpert(nn.Sequential):
     """Two convolutions over a sequence of one token."""
 
     def __init__(self, width: int, labels: int) -> None:
-        super().__init__(
-            nn.Conv1d(width, width // 2, 3, padding=1), nn.GELU(), nn.Conv1d(width // 2, labels, 1)
-        )
+        super().__init__(nn.Conv1d(width, width // 2, 3, padding=1), nn.GELU(), nn.Conv1d(width // 2, labels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.unsqueeze(2)).squeeze(2)
@@ -49,8 +47,7 @@ class DeepExpert(nn.Module):
         super().__init__()
         self.res_coef = nn.Parameter(torch.tensor(0.3))
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, 4 * width), nn.Dropout(0.1), nn.Linear(4 * width, width))
-            for _ in range(5)
+            nn.Sequential(nn.Linear(width, 4 * width), nn.Dropout(0.1), nn.Linear(4 * width, width)) for _ in range(5)
         )
         self.final_fc = nn.Linear(width, labels)
 

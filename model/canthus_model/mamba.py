@@ -60,9 +60,7 @@ class CrossModalMamba(nn.Module):
 
     def _add_scan(self, names: Direction, modality: str) -> None:
         channels = INNER_CHANNELS
-        convolution = nn.Conv1d(
-            channels, channels, CONVOLUTION_LENGTH, groups=channels, padding=CONVOLUTION_LENGTH - 1
-        )
+        convolution = nn.Conv1d(channels, channels, CONVOLUTION_LENGTH, groups=channels, padding=CONVOLUTION_LENGTH - 1)
         self.add_module(names.conv1d.format(modality), convolution)
         self.add_module(names.x_proj.format(modality), nn.Linear(channels, PROJECTED, bias=False))
         dt_proj = nn.Linear(1, channels)
@@ -76,9 +74,7 @@ class CrossModalMamba(nn.Module):
 
     def forward(self, frame: Tensor, event: Tensor) -> tuple[Tensor, Tensor]:
         tokens = (frame, event)
-        projected = [
-            getattr(self, f"in_proj_{m}")(x).transpose(1, 2) for m, x in zip(MODALITIES, tokens, strict=True)
-        ]
+        projected = [getattr(self, f"in_proj_{m}")(x).transpose(1, 2) for m, x in zip(MODALITIES, tokens, strict=True)]
         x, z = zip(*(p.chunk(2, dim=1) for p in projected), strict=True)
         forward = self._scan(FORWARD, x, z)
         backward = self._scan(BACKWARD, [t.flip(2) for t in x], [t.flip(2) for t in z])
@@ -91,10 +87,7 @@ class CrossModalMamba(nn.Module):
     def _scan(self, names: Direction, x: list[Tensor], z: list[Tensor]) -> list[Tensor]:
         """Both modalities in one direction: x, z and the result (B, channels, L) each."""
         length = x[0].shape[2]
-        u = [
-            F.silu(getattr(self, names.conv1d.format(m))(t)[..., :length])
-            for m, t in zip(MODALITIES, x, strict=True)
-        ]
+        u = [F.silu(getattr(self, names.conv1d.format(m))(t)[..., :length]) for m, t in zip(MODALITIES, x, strict=True)]
         p = [getattr(self, names.x_proj.format(m)).weight @ t for m, t in zip(MODALITIES, u, strict=True)]
         joint = torch.cat(p, dim=1)
         peep_B = getattr(self, names.peep_B).weight @ joint
