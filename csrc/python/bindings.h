@@ -3,4 +3,5 @@
 #include <pybind11/pybind11.h>
 
 namespace canthus::python {
+void add_selective_scan(pybind11::module_& m);
 }  // namespace canthus::python

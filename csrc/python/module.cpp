@@ -3,4 +3,5 @@
 
 PYBIND11_MODULE(_native, m) {
   m.doc() = "canthus's native kernels, with numpy arrays in and out";
+  canthus::python::add_selective_scan(m);
 }

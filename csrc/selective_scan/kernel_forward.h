@@ -1,0 +1,163 @@
+// The forward pass of one unit. Included inside the instruction set's own namespace.
+#pragma once
+#include "selective_scan/convert.h"
+#include "selective_scan/vector.h"
+
+// Rows of states, one per token; stride 0 where all tokens share one.
+struct Rows {
+  const float* data;
+  std::int64_t stride;
+};
+
+// What one channel needs of a block of tokens, besides B and C.
+struct Tokens {
+  alignas(64) float delta[block_tokens];  // after bias and softplus
+  alignas(64) float input[block_tokens];  // delta * u
+  alignas(64) float y[block_tokens];
+};
+
+// Lanes below `states` are all ones, the others zero: they keep padding out of the sums, even as NaN.
+static inline Bits valid_lanes(std::int64_t states) {
+  Bits valid{};
+  for (int i = 0; i < lanes; ++i) valid[i] = i < states ? ~0u : 0u;
+  return valid;
+}
+
+// Advances `width * lanes` states over `count` tokens and adds their part to y. `decay_rates` is A log2(e).
+template <int width>
+static void scan(const float* decay_rates, float* states, std::int64_t valid_states, Rows B, Rows C,
+                 int count, Tokens& tokens) {
+  Vector rates[width], h[width];
+  Bits valid[width];
+  for (int i = 0; i < width; ++i) {
+    rates[i] = load(decay_rates + i * lanes);
+    h[i] = load(states + i * lanes);
+    valid[i] = valid_lanes(valid_states - i * lanes);
+  }
+  for (int t = 0; t < count; ++t) {
+    const float* b = B.data + t * B.stride;
+    const float* c = C.data + t * C.stride;
+    Vector y{};
+    for (int i = 0; i < width; ++i) {
+      h[i] = exp2(rates[i] * tokens.delta[t]) * h[i] + load(b + i * lanes) * tokens.input[t];
+      y += (Vector)((Bits)(load(c + i * lanes) * h[i]) & valid[i]);
+    }
+    tokens.y[t] += sum(y);
+  }
+  for (int i = 0; i < width; ++i) store(states + i * lanes, h[i]);
+}
+
+// The same for any number of states: 16 at a time, then one vector at a time.
+static void scan_all(const float* decay_rates, float* states, std::int64_t count_states, Rows B, Rows C,
+                     int count, Tokens& tokens) {
+  constexpr int wide = 16 / lanes;
+  std::int64_t n = 0;
+  for (; n + (wide - 1) * lanes < count_states; n += 16)
+    scan<wide>(decay_rates + n, states + n, count_states - n, {B.data + n, B.stride}, {C.data + n, C.stride},
+               count, tokens);
+  for (; n < count_states; n += lanes)
+    scan<1>(decay_rates + n, states + n, count_states - n, {B.data + n, B.stride}, {C.data + n, C.stride},
+            count, tokens);
+}
+
+// delta := softplus(delta + bias), each as asked for. Fills up to the next whole vector.
+static void finish_delta(const Inputs& in, std::int64_t channel, int count, float* delta) {
+  const float bias = in.delta_bias ? in.delta_bias[channel] : 0.0f;
+  for (int t = 0; t < count; t += lanes) {
+    const Vector d = load(delta + t) + bias;
+    store(delta + t, in.delta_softplus ? softplus(d) : d);
+  }
+}
+
+static inline std::int64_t padded(std::int64_t states) { return (states + 15) / 16 * 16; }
+
+// Rows of a constant B or C, padded.
+static void load_constant(const Projection& projection, std::int64_t channel, std::int64_t states,
+                          float scale, float* to) {
+  const float* from = static_cast<const float*>(projection.data) + channel * states;
+  for (std::int64_t n = 0; n < states; ++n) to[n] = from[n] * scale;
+}
+
+// B or C of one block of tokens, for the channels of one group.
+template <class T>
+static void load_varying(const Projection& projection, const Sizes& sizes, std::int64_t batch,
+                         std::int64_t group, std::int64_t first_token, int count, float* to) {
+  const T* from = static_cast<const T*>(projection.data) +
+                  (batch * sizes.groups + group) * sizes.states * sizes.tokens + first_token;
+  load_rows(from, sizes.tokens, static_cast<int>(sizes.states), count, padded(sizes.states), to);
+}
+
+template <class T>
+static bool forward_of(const Inputs& in, const Outputs& out, std::int64_t unit) {
+  const Sizes& sizes = in.sizes;
+  const std::int64_t row = padded(sizes.states);
+  const std::int64_t parts = units_per_group(sizes);
+  const std::int64_t batch = unit / (sizes.groups * parts);
+  const std::int64_t group = unit / parts % sizes.groups;
+  const std::int64_t first = group * group_channels(sizes) + unit % parts * unit_channels;
+  const std::int64_t group_end = (group + 1) * group_channels(sizes);
+  const int channels =
+      static_cast<int>(first + unit_channels < group_end ? unit_channels : group_end - first);
+
+  const std::int64_t per_channel = unit_channels * row, per_token = block_tokens * row;
+  float* memory = scratch(4 * per_channel + 2 * per_token);
+  if (!memory) return false;
+  float* rates = memory;
+  float* states = rates + per_channel;
+  float* constant_b = states + per_channel;
+  float* constant_c = constant_b + per_channel;
+  float* varying_b = constant_c + per_channel;
+  float* varying_c = varying_b + per_token;
+  for (std::int64_t i = 0; i < 4 * per_channel + 2 * per_token; ++i) memory[i] = 0.0f;
+  for (int k = 0; k < channels; ++k) {
+    load_constant({in.A, false}, first + k, sizes.states, log2_of_e, rates + k * row);
+    if (!in.B.varies) load_constant(in.B, first + k, sizes.states, 1.0f, constant_b + k * row);
+    if (!in.C.varies) load_constant(in.C, first + k, sizes.states, 1.0f, constant_c + k * row);
+  }
+
+  Tokens tokens{};
+  alignas(64) float u[block_tokens]{}, z[block_tokens]{};
+  for (std::int64_t begin = 0; begin < sizes.tokens; begin += block_tokens) {
+    const int count =
+        static_cast<int>(begin + block_tokens < sizes.tokens ? block_tokens : sizes.tokens - begin);
+    if (in.B.varies) load_varying<T>(in.B, sizes, batch, group, begin, count, varying_b);
+    if (in.C.varies) load_varying<T>(in.C, sizes, batch, group, begin, count, varying_c);
+    for (int k = 0; k < channels; ++k) {
+      const std::int64_t channel = first + k;
+      const std::int64_t at = (batch * sizes.channels + channel) * sizes.tokens + begin;
+      load_tokens(static_cast<const T*>(in.u) + at, count, u);
+      load_tokens(static_cast<const T*>(in.delta) + at, count, tokens.delta);
+      finish_delta(in, channel, count, tokens.delta);
+      const float skip = in.D ? in.D[channel] : 0.0f;
+      for (int t = 0; t < count; ++t) {
+        tokens.input[t] = tokens.delta[t] * u[t];
+        tokens.y[t] = in.D ? skip * u[t] : 0.0f;
+      }
+      scan_all(rates + k * row, states + k * row, sizes.states,
+               in.B.varies ? Rows{varying_b, row} : Rows{constant_b + k * row, 0},
+               in.C.varies ? Rows{varying_c, row} : Rows{constant_c + k * row, 0}, count, tokens);
+      if (in.z) {
+        load_tokens(static_cast<const T*>(in.z) + at, count, z);
+        for (int t = 0; t < count; t += lanes)
+          store(tokens.y + t, load(tokens.y + t) * load(z + t) * sigmoid(load(z + t)));
+      }
+      store_tokens(tokens.y, count, static_cast<T*>(out.y) + at);
+    }
+  }
+  if (out.last_state)
+    for (int k = 0; k < channels; ++k)
+      for (std::int64_t n = 0; n < sizes.states; ++n)
+        out.last_state[(batch * sizes.channels + first + k) * sizes.states + n] = states[k * row + n];
+  return true;
+}
+
+static bool forward_unit(const Inputs& in, const Outputs& out, std::int64_t unit) {
+  switch (in.type) {
+    case DataType::float16:
+      return forward_of<Float16>(in, out, unit);
+    case DataType::bfloat16:
+      return forward_of<BFloat16>(in, out, unit);
+    default:
+      return forward_of<float>(in, out, unit);
+  }
+}
