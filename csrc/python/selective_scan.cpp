@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "python/bindings.h"
 #include "selective_scan/shapes.h"
@@ -148,6 +149,49 @@ py::object selective_scan(const py::object& u, const py::object& delta, const py
   return y;
 }
 
+py::tuple selective_scan_backward(const py::object& grad_y, const py::object& grad_last_state,
+                                  const py::object& u, const py::object& delta, const py::object& A,
+                                  const py::object& B, const py::object& C, const py::object& D,
+                                  const py::object& z, const py::object& delta_bias, bool delta_softplus,
+                                  int thread_count, const std::optional<std::string>& instruction_set) {
+  const Arguments arguments(u, delta, A, B, C, D, z, delta_bias, delta_softplus);
+  if (arguments.inputs.type != scan::DataType::float32)
+    throw py::type_error("selective_scan: gradients need float32, got " + dtype_name(arguments.u->dtype()) +
+                         "; convert the inputs with astype");
+  const Array of_y = required("grad_y", grad_y), of_state = readable("grad_last_state", grad_last_state);
+  expect_dtype("grad_y", of_y, py::dtype::of<float>());
+  expect_dtype("grad_last_state", of_state, py::dtype::of<float>());
+  scan::check_gradients(arguments.inputs.sizes, shape_of(of_y), shape_of(of_state));
+  const scan::Kernel& kernel = kernel_named(instruction_set);
+  const Parallel parallel = checked_threads(thread_count);
+
+  py::tuple results(8);
+  int next = 0;
+  const auto like = [&](const Array& input) -> float* {
+    if (!input) {
+      results[next++] = py::none();
+      return nullptr;
+    }
+    py::array_t<float> gradient(std::vector<py::ssize_t>(input->shape(), input->shape() + input->ndim()));
+    results[next++] = gradient;
+    return gradient.mutable_data();
+  };
+  scan::InputGradients gradients;
+  gradients.u = like(arguments.u);
+  gradients.delta = like(arguments.delta);
+  gradients.A = like(arguments.A);
+  gradients.B = like(arguments.B);
+  gradients.C = like(arguments.C);
+  gradients.D = like(arguments.D);
+  gradients.z = like(arguments.z);
+  gradients.delta_bias = like(arguments.delta_bias);
+  {
+    const py::gil_scoped_release released;
+    scan::backward(kernel, arguments.inputs, {floats(of_y), floats(of_state)}, gradients, parallel);
+  }
+  return results;
+}
+
 py::list instruction_sets() {
   py::list names;
   for (const scan::Kernel* const* kernel = scan::all_kernels(); *kernel; ++kernel)
@@ -162,6 +206,9 @@ void add_selective_scan(py::module_& m) {
   m.def("selective_scan", &selective_scan, "u"_a, "delta"_a, "A"_a, "B"_a, "C"_a, "D"_a = py::none(),
         "z"_a = py::none(), "delta_bias"_a = py::none(), "delta_softplus"_a = false,
         "return_last_state"_a = false, "threads"_a = 1, "instruction_set"_a = py::none());
+  m.def("selective_scan_backward", &selective_scan_backward, "grad_y"_a, "grad_last_state"_a, "u"_a,
+        "delta"_a, "A"_a, "B"_a, "C"_a, "D"_a = py::none(), "z"_a = py::none(), "delta_bias"_a = py::none(),
+        "delta_softplus"_a = false, "threads"_a = 1, "instruction_set"_a = py::none());
   m.def("selective_scan_instruction_sets", &instruction_sets);
 }
 

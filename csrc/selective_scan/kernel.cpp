@@ -6,7 +6,7 @@
 
 namespace canthus::selective_scan::CANTHUS_INSTRUCTION_SET {
 
-#include "selective_scan/kernel_forward.h"
+#include "selective_scan/kernel_backward.h"
 
 static bool runs_here() {
 #if defined(__AVX512F__)
@@ -20,6 +20,6 @@ static bool runs_here() {
 }
 
 extern const Kernel kernel;
-const Kernel kernel{CANTHUS_TEXT(CANTHUS_INSTRUCTION_SET), runs_here, forward_unit, nullptr};
+const Kernel kernel{CANTHUS_TEXT(CANTHUS_INSTRUCTION_SET), runs_here, forward_unit, backward_unit};
 
 }  // namespace canthus::selective_scan::CANTHUS_INSTRUCTION_SET

@@ -61,7 +61,9 @@ struct InputGradients {
 struct Kernel {
   const char* name;  // "baseline", "avx2" or "avx512"
   bool (*runs_here)();
-  // Both do one unit of the work and return false if memory ran out.
+  // Both do one unit of the work and return false if memory ran out. The backward unit is one group of one
+  // batch element; in `parts` the gradients that sum over the batch have a batch axis in front, zero at
+  // first.
   bool (*forward)(const Inputs&, const Outputs&, std::int64_t unit);
   bool (*backward)(const Inputs&, const OutputGradients&, const InputGradients& parts, std::int64_t unit);
 };

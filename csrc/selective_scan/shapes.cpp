@@ -64,4 +64,10 @@ Sizes sizes_of(const Shapes& shapes) {
   return sizes;
 }
 
+void check_gradients(const Sizes& sizes, const Shape& y, const Shape& last_state) {
+  expect("grad_y", y, "(B, D, L)", {3, {sizes.batch, sizes.channels, sizes.tokens}});
+  if (last_state.given())
+    expect("grad_last_state", last_state, "(B, D, N)", {3, {sizes.batch, sizes.channels, sizes.states}});
+}
+
 }  // namespace canthus::selective_scan

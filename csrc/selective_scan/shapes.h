@@ -20,5 +20,6 @@ struct Shapes {
 
 // Throws std::invalid_argument naming the input, its shape and the shape that fits.
 Sizes sizes_of(const Shapes&);
+void check_gradients(const Sizes&, const Shape& y, const Shape& last_state);
 
 }  // namespace canthus::selective_scan

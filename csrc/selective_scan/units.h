@@ -13,9 +13,9 @@ inline constexpr std::int64_t block_tokens = 64;
 // A forward unit is this many channels of one group: they share the transposed B and C.
 inline constexpr std::int64_t unit_channels = 4;
 
-constexpr std::int64_t group_channels(const Sizes& sizes) { return sizes.channels / sizes.groups; }
+static constexpr std::int64_t group_channels(const Sizes& sizes) { return sizes.channels / sizes.groups; }
 
-constexpr std::int64_t units_per_group(const Sizes& sizes) {
+static constexpr std::int64_t units_per_group(const Sizes& sizes) {
   return (group_channels(sizes) + unit_channels - 1) / unit_channels;
 }
 
