@@ -22,8 +22,15 @@ $(VENV)/installed: $(VENV)/tools pyproject.toml $(NATIVE)
 
 install: $(VENV)/installed
 
+# The checkpoint has the paper's size and untrained weights: there is no public trained one yet.
 demo: install
-	$(BIN)/python examples/demo.py
+	mkdir -p demo
+	$(BIN)/python tests/data/weights.py demo/untrained.pth
+	$(BIN)/canthus export demo/untrained.pth --annotation examples/emotion.json -o demo/eye.canthus
+	$(BIN)/canthus inspect demo/eye.canthus
+	$(BIN)/canthus verify demo/eye.canthus
+	$(BIN)/canthus synthesize demo/eye.aedat4 --seconds 5 --preview demo/eye.png
+	$(BIN)/canthus run demo/eye.canthus demo/eye.aedat4
 
 test: install
 	$(BIN)/python -m pytest

@@ -1,6 +1,8 @@
-"""canthus's operators in ONNX: how torch.onnx.export writes them, and the function bodies that make them portable.
+"""canthus's operators in ONNX: how torch.onnx.export writes them, and their portable function bodies.
 
-    program = torch.onnx.export(network, inputs, dynamo=True, custom_translation_table=translation_table())
+    program = torch.onnx.export(
+        network, inputs, dynamo=True, custom_translation_table=custom_translation_table()
+    )
     add_function_bodies(program.model_proto)
 
 gives a file that any runtime can run and that runs faster where canthus's library is registered.
@@ -22,7 +24,7 @@ DOMAIN = "canthus"
 _OVERLOAD_IR_VERSION = 10  # the first in which one function may have several bodies
 
 
-def translation_table() -> dict[Any, Callable[..., Any]]:
+def custom_translation_table() -> dict[Any, Callable[..., Any]]:
     """The `custom_translation_table` of torch.onnx.export that writes `canthus::SelectiveScan` nodes."""
     scan = Op(Opset(DOMAIN, 1), "SelectiveScan", _schema())
 
@@ -35,9 +37,9 @@ def translation_table() -> dict[Any, Callable[..., Any]]:
 def add_function_bodies(model: onnx.ModelProto, max_tokens: int | None = None) -> None:
     """Add to `model`, in place, the function bodies that its `canthus::SelectiveScan` nodes need.
 
-    Nodes of different signatures get bodies of their own by ONNX's function overloads. Bodies that the model has
-    already are replaced. The tensors' ranks, dtypes and sizes but for the batch must be known: torch.onnx.export
-    writes them; for other models run onnx.shape_inference first.
+    Nodes of different signatures get bodies of their own by ONNX's function overloads. Bodies that the model
+    has already are replaced. The tensors' ranks, dtypes and sizes but for the batch must be known:
+    torch.onnx.export writes them; for other models run onnx.shape_inference first.
 
     Args:
         max_tokens: the most tokens that will come, needed where the model's token axis is dynamic.
@@ -48,9 +50,7 @@ def add_function_bodies(model: onnx.ModelProto, max_tokens: int | None = None) -
     nodes = [node for node in model.graph.node if (node.domain, node.op_type) == (DOMAIN, "SelectiveScan")]
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if nodes and opset < MINIMUM_OPSET:
-        raise ExportError(
-            f"SelectiveScan needs opset {MINIMUM_OPSET} or later, the model has {opset}: export again"
-        )
+        raise ExportError(f"SelectiveScan needs opset {MINIMUM_OPSET} or later, the model has {opset}: export again")
     types = _tensor_types(model.graph)
     signatures = [_signature(node, types, max_tokens) for node in nodes]
     distinct = list(dict.fromkeys(signatures))
@@ -79,16 +79,12 @@ def _tensor_types(graph: onnx.GraphProto) -> dict[str, tuple[int, list[int]]]:
     return types
 
 
-def _signature(
-    node: onnx.NodeProto, types: dict[str, tuple[int, list[int]]], max_tokens: int | None
-) -> Signature:
+def _signature(node: onnx.NodeProto, types: dict[str, tuple[int, list[int]]], max_tokens: int | None) -> Signature:
     names = dict(zip(INPUTS, node.input, strict=False))
 
     def shape(letter: str, *ranks: int) -> list[int]:
         if names.get(letter) not in types:
-            raise _error(
-                node, f"the shape of {letter} isn't known; run onnx.shape_inference on the model first"
-            )
+            raise _error(node, f"the shape of {letter} isn't known; run onnx.shape_inference on the model first")
         found = types[names[letter]][1]
         if len(found) not in ranks:
             raise _error(node, f"{letter} must have rank {' or '.join(map(str, ranks))}, has shape {found}")
@@ -97,22 +93,14 @@ def _signature(
     _, channels, tokens = shape("u", 3)
     _, states = shape("A", 2)
     B, C = shape("B", 2, 3, 4), shape("C", 2, 3, 4)
-    groups = {
-        projection[1] if len(projection) == 4 else 1 for projection in (B, C) if len(projection) > 2
-    } or {1}
+    groups = {projection[1] if len(projection) == 4 else 1 for projection in (B, C) if len(projection) > 2} or {1}
     data_type = types[names["u"]][0]
     if data_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16):
-        raise _error(
-            node, f"u must be float, float16 or bfloat16, not {TensorProto.DataType.Name(data_type)}"
-        )
+        raise _error(node, f"u must be float, float16 or bfloat16, not {TensorProto.DataType.Name(data_type)}")
     if min(channels, states, *groups) < 1:
-        raise _error(
-            node, "its channels, states and groups must be fixed: make only batch and tokens dynamic"
-        )
+        raise _error(node, "its channels, states and groups must be fixed: make only batch and tokens dynamic")
     if len(groups) > 1 or channels % min(groups):
-        raise _error(
-            node, f"B and C need equally many groups, dividing {channels} channels; shapes {B} and {C}"
-        )
+        raise _error(node, f"B and C need equally many groups, dividing {channels} channels; shapes {B} and {C}")
     if tokens < 0 and max_tokens is None:
         raise _error(node, "its number of tokens is dynamic: give max_tokens to add_function_bodies")
     softplus = any(a.name == "delta_softplus" and a.i for a in node.attribute)

@@ -1,9 +1,9 @@
 """`canthus::SelectiveScan` written in standard ONNX operators, for runtimes without canthus's kernels.
 
-The recurrence h[t] = a[t] h[t-1] + b[t] is an associative scan: the pair (a, b) of a run of tokens and that of the
-run before it combine to (a a', b + a b'). Combining each token with the one k before it, for k = 1, 2, 4, ...,
-reaches all earlier tokens in log2(L) steps (Hillis and Steele, 1986; for Mamba arXiv 2312.00752, section 3.3.2).
-No Loop, Scan or If: every runtime's parser takes it, TensorRT's too.
+The recurrence h[t] = a[t] h[t-1] + b[t] is an associative scan: the pair (a, b) of a run of tokens and that
+of the run before it combine to (a a', b + a b'). Combining each token with the one k before it, for
+k = 1, 2, 4, ..., reaches all earlier tokens in log2(L) steps (Hillis and Steele, 1986; for Mamba
+arXiv 2312.00752, section 3.3.2). No Loop, Scan or If: every runtime's parser takes it, TensorRT's too.
 """
 
 from dataclasses import dataclass

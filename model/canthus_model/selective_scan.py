@@ -1,4 +1,4 @@
-"""Mamba's selective scan as a PyTorch operator on the CPU, `torch.ops.canthus.selective_scan`, with gradients.
+"""Mamba's selective scan as a PyTorch operator with gradients, `torch.ops.canthus.selective_scan`, on the CPU.
 
 `selective_scan` has the signature of mamba_ssm's `selective_scan_fn`, for real A.
 """

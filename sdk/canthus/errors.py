@@ -31,3 +31,7 @@ class ExportError(Error):
 
 class SourceError(Error):
     """A recording or sequence folder can't be read."""
+
+
+class RecordingError(Error):
+    """A recording or its preview can't be written as asked."""

@@ -1,0 +1,36 @@
+"""Says what an export is doing, and how long each step took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+
+class Progress:
+    """Prints a line per finished step; on a terminal, a spinner for the one under way."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """One step; what it found out is told by `Step.result`."""
+        step = Step()
+        start = time.perf_counter()
+        with self._console.status(f"{name} …"):
+            yield step
+        seconds = time.perf_counter() - start
+        self._console.print(f"  {name:<8} {step.text}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
+
+
+class Step:
+    """A step under way."""
+
+    text = ""
+
+    def result(self, text: str) -> None:
+        """What to print behind the step's name when it is done."""
+        self.text = text

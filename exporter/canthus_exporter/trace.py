@@ -1,0 +1,75 @@
+"""From a PyTorch module to an ONNX graph with canthus's operators in it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from canthus_exporter.operators import add_function_bodies, custom_translation_table
+
+OPSET = 20
+"""Has Gelu and LayerNormalization as operators; TensorRT's parser knows all of it."""
+
+
+def trace(
+    module: nn.Module, inputs: Sequence[Tensor], input_names: Sequence[str], output_names: Sequence[str]
+) -> onnx.ModelProto:
+    """The graph of a module, its first axes free: any batch size will do.
+
+    Args:
+        module: in evaluation mode.
+        inputs: examples, of a batch size of 2 or more.
+        input_names, output_names: what the graph calls them, in order.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx"):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            tuple(inputs),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(input_names),
+            output_names=list(output_names),
+            dynamic_shapes=[{0: batch} for _ in inputs],
+            custom_translation_table=custom_translation_table(),
+            verbose=False,
+        )
+    model = program.model_proto
+    add_function_bodies(model)
+    _strip_notes(model)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _strip_notes(model: onnx.ModelProto) -> None:
+    """Remove PyTorch's notes: they name source files of the machine that exported."""
+    graph = model.graph
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+
+
+@contextlib.contextmanager
+def _quiet(logger: str):
+    level = logging.getLogger(logger).level
+    logging.getLogger(logger).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.getLogger(logger).setLevel(level)

@@ -1,0 +1,114 @@
+"""Published checkpoints, read without running anything in them and without copying them into memory."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from canthus.errors import CheckpointError
+from canthus_model.config import NetworkConfig
+from canthus_model.network import MCOENet
+
+_SIZES_FROM = {
+    "encoder_width": "res00.resnet.conv1.weight",
+    "features": "res00.resnet.fc.weight",
+    "moe_width": "fusion_proj.0.weight",
+}
+_NAMED_AT_MOST = 8
+
+
+def load_network(path: Path | str, image_size: tuple[int, int] = (100, 100)) -> MCOENet:
+    """The trained network in a checkpoint, in evaluation mode.
+
+    The file is memory-mapped: weights are paged in as they are read, optimiser state never is.
+
+    Args:
+        path: what `torch.save({"state_dict": ...})` wrote; keys may start with `module.`.
+        image_size: (height, width) that the network is used with; a checkpoint doesn't say.
+
+    Raises:
+        CheckpointError: not a checkpoint; a pickle that would run code; tensors that are missing, too many,
+            of another shape or type, or not finite.
+    """
+    path = Path(path)
+    state = {name.removeprefix("module."): tensor for name, tensor in _read_state_dict(path).items()}
+    config = _infer_config(state, path, image_size)
+    with torch.device("meta"):
+        network = MCOENet(config)
+    _check_tensors(state, network.state_dict(), path)
+    network.load_state_dict(state, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    # Before 2.10, a crafted file could run code although weights_only was set (CVE-2026-24747).
+    version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+    if version < (2, 10):
+        raise CheckpointError(f"torch {torch.__version__} can't read checkpoints safely: install torch 2.10 or newer")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: holds Python objects other than tensors, and reading them could run code; nothing was "
+            "run. Save it again as torch.save({'state_dict': network.state_dict()}, path)"
+        ) from error
+    except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: not a checkpoint, or a damaged one ({reason}). It must be what torch.save writes"
+        ) from error
+    state = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
+        raise CheckpointError(f"{path}: has no 'state_dict' of named tensors; training saves one under that key")
+    return state
+
+
+def _infer_config(state: dict[str, Tensor], path: Path, image_size: tuple[int, int]) -> NetworkConfig:
+    sizes = {}
+    for size, name in _SIZES_FROM.items():
+        if name not in state or state[name].ndim < 2:
+            raise CheckpointError(f"{path}: not an MCO-E Net, it has no tensor {name} with two or more axes")
+        sizes[size] = state[name].shape[0]
+    if sizes["features"] % 4 or sizes["moe_width"] % 4:
+        raise CheckpointError(
+            f"{path}: {sizes['features']} features and a MoE width of {sizes['moe_width']}: both must be multiples of 4"
+        )
+    return NetworkConfig(**sizes, image_size=image_size)
+
+
+def _check_tensors(state: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    problems = []
+    if missing := [name for name in expected if name not in state]:
+        problems.append(f"missing: {_some(missing)}")
+    if extra := [name for name in state if name not in expected]:
+        problems.append(f"unknown: {_some(extra)}")
+    common = [name for name in expected if name in state]
+    if misshaped := [
+        f"{name} is {tuple(state[name].shape)}, not {tuple(expected[name].shape)}"
+        for name in common
+        if state[name].shape != expected[name].shape
+    ]:
+        problems.append(f"misshaped: {_some(misshaped)}")
+    if mistyped := [
+        f"{name} is {state[name].dtype}, not {expected[name].dtype}"
+        for name in common
+        if state[name].dtype != expected[name].dtype
+    ]:
+        problems.append(f"of another type: {_some(mistyped)}")
+    if not problems and (broken := [n for n in common if not torch.isfinite(state[n]).all()]):
+        problems.append(f"NaN or infinite values in: {_some(broken)}. The training diverged; take an earlier epoch")
+    if problems:
+        raise CheckpointError(f"{path}: not a usable MCO-E Net checkpoint\n  " + "\n  ".join(problems))
+
+
+def _some(items: list[str]) -> str:
+    shown = ", ".join(items[:_NAMED_AT_MOST])
+    return shown if len(items) <= _NAMED_AT_MOST else f"{shown} and {len(items) - _NAMED_AT_MOST} more"

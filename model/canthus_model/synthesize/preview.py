@@ -1,0 +1,63 @@
+"""A contact sheet of a recording: frames above, the events around each of them below."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from canthus.errors import RecordingError
+
+COLUMNS = 6
+WINDOW = 33_333  # microseconds of events shown, centred on the frame's exposure
+GREY = 127  # no event
+GAP = 4  # pixels between pictures
+
+
+def check(path: Path) -> None:
+    """Raise RecordingError unless a picture can be written to `path`."""
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError as error:
+        raise RecordingError("--preview needs Pillow: pip install 'canthus[see]'") from error
+    if path.suffix.lower() != ".png":
+        raise RecordingError(f"{path}: a preview is a PNG picture; give it a name that ends in .png")
+    if path.is_dir() or not path.parent.is_dir():
+        raise RecordingError(f"{path}: not a file in an existing folder; create the folder first")
+
+
+def write_contact_sheet(recording: Path, path: Path) -> None:
+    """Write the PNG `path`: of each sixth of `recording`, the moment with the most events.
+
+    Event pixels are white for ON, black for OFF (whichever came last) and grey without events.
+    """
+    from PIL import Image
+
+    margin = ((0, GAP), (0, GAP))
+    pairs = [np.vstack([np.pad(image, margin) for image in pair]) for pair in _busiest_moments(recording)]
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.png")
+    try:
+        Image.fromarray(np.hstack(pairs)).save(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _busiest_moments(recording: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Frame and event image, uint8 both, of the frame with the most events in each part of the recording."""
+    import dv_processing
+
+    reader = dv_processing.io.MonoCameraRecording(str(recording))
+    first, last = reader.getTimeRange()
+    most, moments = [-1] * COLUMNS, [None] * COLUMNS
+    while (frame := reader.getNextFrame()) is not None:
+        begin = frame.timestamp - WINDOW // 2
+        events = reader.getEventsTimeRange(begin, begin + WINDOW).numpy()
+        part = min(COLUMNS - 1, (frame.timestamp - first) * COLUMNS // max(1, last - first))
+        if events.size > most[part]:
+            most[part], moments[part] = events.size, (frame.image, _event_image(events, frame.image.shape))
+    return [moment for moment in moments if moment is not None]
+
+
+def _event_image(events: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    image = np.full(shape, GREY, np.uint8)
+    image[events["y"], events["x"]] = np.where(events["polarity"] > 0, 255, 0)
+    return image

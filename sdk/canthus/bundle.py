@@ -1,0 +1,116 @@
+"""The `.canthus` bundle: one file, a zip of stored members, read as data and never run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from canthus.errors import BundleError
+from canthus.manifest import MEMBERS, Manifest
+
+_MANIFEST = "manifest.yaml"
+_LARGEST = {_MANIFEST: 1 << 18, "prime.onnx": 1 << 30, "react.onnx": 1 << 30, "golden.npz": 1 << 26}
+"""Bytes that a member may have: ten times what the paper's network needs, and no more."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time in the zip: the date that counts is in the manifest
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's checked manifest, and where its members are."""
+
+    path: Path
+    manifest: Manifest
+    size: int
+
+    def read(self, member: str) -> bytes:
+        """One of `prime.onnx`, `react.onnx` and `golden.npz`, with its hash checked.
+
+        Raises:
+            BundleError: the member is damaged or not the one that the manifest names.
+        """
+        with _open_zip(self.path) as archive:
+            content = _read_member(archive, self.path, member)
+        if hashlib.sha256(content).hexdigest() != self.manifest.sha256[member]:
+            raise BundleError(
+                f"{self.path}: {member} is not what was exported (its SHA-256 differs from the manifest's): "
+                "copy the bundle again from where it was made"
+            )
+        return content
+
+
+def read_bundle(path: Path | str) -> Bundle:
+    """Open a bundle and check its layout and manifest; each member's hash is checked as it is read.
+
+    Raises:
+        BundleError: no such file, truncated, of a newer format, or no bundle at all.
+    """
+    path = Path(path)
+    with _open_zip(path) as archive:
+        _check_layout(archive, path)
+        try:
+            manifest = Manifest.from_yaml(_read_member(archive, path, _MANIFEST).decode())
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{path}: manifest: is not UTF-8 text; export the bundle again") from error
+        except BundleError as error:
+            raise BundleError(f"{path}: {error}") from error
+    return Bundle(path, manifest, path.stat().st_size)
+
+
+def write_bundle(path: Path | str, manifest: Manifest, members: Mapping[str, bytes]) -> None:
+    """Write a bundle beside its destination and rename it there, so that no half of one is ever seen.
+
+    `manifest.sha256` must already hold the members' hashes.
+
+    Raises:
+        BundleError: there is no such folder, or no room or right to write in it.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED) as archive:
+            archive.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), manifest.to_yaml())
+            for name in MEMBERS:
+                archive.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
+        partial.replace(path)
+    except OSError as error:
+        raise BundleError(f"{path}: can't write it ({error.strerror}); choose another output") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    if not path.is_file():
+        raise BundleError(f"{path}: no such file")
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise BundleError(f"{path}: not a canthus bundle, or cut short ({error}); copy or export it again") from error
+
+
+def _check_layout(archive: zipfile.ZipFile, path: Path) -> None:
+    names = [info.filename for info in archive.infolist()]
+    expected = sorted((_MANIFEST, *MEMBERS))
+    if sorted(names) != expected:
+        raise BundleError(
+            f"{path}: holds {', '.join(sorted(names)[:8]) or 'nothing'}; "
+            f"a canthus bundle holds {', '.join(expected)}, once each"
+        )
+    for info in archive.infolist():
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise BundleError(f"{path}: {info.filename} is compressed or encrypted; members are stored as they are")
+        if info.file_size > _LARGEST[info.filename]:
+            raise BundleError(
+                f"{path}: {info.filename} claims {info.file_size} bytes; at most {_LARGEST[info.filename]} are read"
+            )
+
+
+def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, KeyError) as error:
+        raise BundleError(f"{path}: {name} is damaged ({error}); copy or export the bundle again") from error

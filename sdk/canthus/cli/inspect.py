@@ -1,0 +1,49 @@
+"""`canthus inspect`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from canthus.bundle import Bundle, read_bundle
+from canthus.manifest import MEMBERS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Say what a bundle holds and where it comes from, after checking every hash in it."
+    parser.add_argument("bundle", help="a .canthus file")
+    parser.add_argument("--json", action="store_true", help="for machines: the manifest as one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    bundle = read_bundle(arguments.bundle)
+    sizes = {name: len(bundle.read(name)) for name in MEMBERS}
+    if arguments.json:
+        print(json.dumps(asdict(bundle.manifest)))
+    else:
+        print(_describe(bundle, sizes))
+    return 0
+
+
+def _describe(bundle: Bundle, sizes: dict[str, int]) -> str:
+    manifest = bundle.manifest
+    height, width = manifest.image_size
+    rows = [
+        ("bundle", f"{bundle.path}, {bundle.size / 1e6:.1f} MB"),
+        ("network", f"{manifest.parameters / 1e6:.1f} M parameters, {manifest.precision}"),
+        ("target", manifest.target),
+        ("labels", ", ".join(manifest.labels)),
+        ("images", f"{height} x {width} pixels (height x width), uint8 grey"),
+        (
+            "events",
+            f"accumulated over {manifest.window_us / 1000:g} ms, ±{manifest.event_contribution:g} each "
+            f"around {manifest.event_neutral:g}",
+        ),
+        ("span", f"{manifest.span_us / 1000:g} ms from the first moment to the last"),
+        ("parity", ", ".join(f"{name} {value:.1e}" for name, value in manifest.parity.items())),
+        *((f"from {name}", text) for name, text in manifest.provenance.items()),
+        *((name, f"{size} bytes, sha256 {manifest.sha256[name]}") for name, size in sizes.items()),
+    ]
+    column = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{column}}  {text}" for name, text in rows)

@@ -1,0 +1,68 @@
+"""`canthus run`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import numpy as np
+
+import canthus
+from canthus.expression import Expression
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Read expressions from a recording: one line each, latencies at the end."
+    parser.epilog = "example: canthus run eye.canthus recording.aedat4. Nothing is stored."
+    parser.add_argument("bundle", help="a .canthus file")
+    parser.add_argument("source", help="an AEDAT4 recording, or a SEE sequence folder (SEE/frame/LABEL/NAME)")
+    parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
+    parser.add_argument("--threads", type=int, default=2, help="that the engine may use (default: 2)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    engine = canthus.load(arguments.bundle, threads=arguments.threads)
+    latencies = []
+    with canthus.open(arguments.source) as source:
+        try:
+            for expression in canthus.watch(engine, source):
+                latencies.append(expression.latency_us)
+                print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
+        finally:
+            print(_summary(latencies, engine.span_us), file=sys.stderr)
+    return 0
+
+
+def _as_line(expression: Expression) -> str:
+    probability = float(expression.probabilities.max())
+    bar = "█" * round(20 * probability)
+    missing = f"  missing: {', '.join(expression.missing)}" if expression.missing else ""
+    return (
+        f"{expression.time_us / 1e6:12.3f} s  {expression.label:<10} {probability:4.0%} {bar:<20} "
+        f"{expression.latency_us / 1000:6.1f} ms{missing}"
+    )
+
+
+def _as_json(expression: Expression) -> str:
+    probabilities = (round(float(p), 6) for p in expression.probabilities)
+    return json.dumps(
+        {
+            "time_us": expression.time_us,
+            "label": expression.label,
+            "probabilities": dict(zip(expression.labels, probabilities, strict=True)),
+            "experts": expression.experts,
+            "latency_us": expression.latency_us,
+            "missing": expression.missing,
+        }
+    )
+
+
+def _summary(latencies: list[int], span_us: int) -> str:
+    if not latencies:
+        return f"no expressions: one needs {span_us / 1e6:g} s of frames and events before it"
+    p50, p90, p99 = np.percentile(latencies, [50, 90, 99]) / 1000
+    return (
+        f"{len(latencies)} expressions; frame to answer p50 {p50:.1f} ms, p90 {p90:.1f} ms, p99 {p99:.1f} ms, "
+        f"max {max(latencies) / 1000:.1f} ms"
+    )

@@ -1,0 +1,36 @@
+"""`canthus verify`."""
+
+from __future__ import annotations
+
+import argparse
+
+from canthus.bundle import read_bundle
+from canthus.engine import load_from
+from canthus.operators import library_path
+from canthus.verify import TOLERANCE, Golden, replay
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay the golden vectors of a bundle on this machine and compare with what the checkpoint's own "
+        "network answered when it was exported. Exit status 1 if they differ."
+    )
+    parser.add_argument("bundle", help="a .canthus file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    bundle = read_bundle(arguments.bundle)
+    golden = Golden.from_bundle(bundle)
+    engine = load_from(bundle, threads=2, operators=library_path())
+    difference = replay(engine, golden)
+    same = difference <= TOLERANCE
+    print(
+        f"{bundle.path}: {len(golden.logits)} golden windows on {engine.backend}: largest logit difference "
+        f"{difference:.1e}, allowed {TOLERANCE:g}"
+    )
+    print(
+        "ok: this machine computes what the checkpoint computed"
+        if same
+        else "FAILED: this machine does not compute what the checkpoint computed; don't ship on it"
+    )
+    return 0 if same else 1

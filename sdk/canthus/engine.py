@@ -1,0 +1,156 @@
+"""An engine: a bundle, loaded into a runtime and ready to answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canthus.bundle import Bundle, read_bundle
+from canthus.errors import EngineError, FrameError
+from canthus.manifest import Manifest
+from canthus.operators import library_path
+from canthus.runtimes import Floats, Images, Runtime
+
+BACKENDS = ("auto", "onnxruntime")
+
+
+class Features(NamedTuple):
+    """What `Engine.prime` keeps of a moment: float32 (B, F) each, F being 1000 in the paper's network."""
+
+    frame: Floats
+    event: Floats
+
+
+class Answer(NamedTuple):
+    """What `Engine.react` says.
+
+    Attributes:
+        logits: float32 (B, 7).
+        probabilities: float32 (B, 7), in the order of `Engine.labels`.
+        experts: float32 (B, 8), the weights of the two experts that answered; 0 for those that did not.
+    """
+
+    logits: Floats
+    probabilities: Floats
+    experts: Floats
+
+
+class Engine:
+    """Runs one bundle. Get one from `canthus.load`; keep the state of a stream in a `Stream`."""
+
+    def __init__(self, manifest: Manifest, runtime: Runtime) -> None:
+        self.manifest = manifest
+        self._runtime = runtime
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The expressions, in the order of logits and probabilities."""
+        return self.manifest.labels
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the images that `prime` and `react` take, in pixels."""
+        return self.manifest.image_size
+
+    @property
+    def window_us(self) -> int:
+        """How long events are accumulated for one event image, in microseconds."""
+        return self.manifest.window_us
+
+    @property
+    def span_us(self) -> int:
+        """Time from the first moment to the last, in microseconds."""
+        return self.manifest.span_us
+
+    @property
+    def event_contribution(self) -> float:
+        """What one event adds to or takes from a pixel, of the full range 1."""
+        return self.manifest.event_contribution
+
+    @property
+    def event_neutral(self) -> float:
+        """A pixel without events, of the full range 1."""
+        return self.manifest.event_neutral
+
+    @property
+    def backend(self) -> str:
+        """The runtime that answers."""
+        return self._runtime.name
+
+    def prime(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> Features:
+        """Features of a first moment, for a `react` that follows `span_us` later.
+
+        Args:
+            frame: grey frame, uint8 (H, W) or (B, H, W), of `image_size`.
+            event: event image, likewise.
+
+        Raises:
+            FrameError: an image of another size, type or count.
+        """
+        return Features(*self._runtime.prime(*self._check_images(frame, event)))
+
+    def react(self, frame: NDArray[np.uint8], event: NDArray[np.uint8], first: Features) -> Answer:
+        """The expression between the first moment and this, the last.
+
+        Args:
+            frame, event: as in `prime`.
+            first: what `prime` gave for the first moment, of the same batch size.
+
+        Raises:
+            FrameError: an image of another size, type or count.
+            EngineError: `first` is of another batch size.
+        """
+        frame, event = self._check_images(frame, event)
+        if any(len(features) != len(frame) for features in first):
+            raise EngineError(
+                f"react got {len(frame)} images and the features of {len(first.frame)} first moments; "
+                "prime and react the same number"
+            )
+        return Answer(*self._runtime.react(frame, event, *first))
+
+    def _check_images(self, frame: Images, event: Images) -> tuple[Images, Images]:
+        images = []
+        for name, image in (("frame", frame), ("event image", event)):
+            if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+                kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+                raise FrameError(f"the {name} is {kind}, not a numpy array of uint8 grey levels, 0 to 255")
+            if image.ndim not in (2, 3) or image.shape[-2:] != self.image_size:
+                raise FrameError(
+                    f"the {name} is of shape {image.shape}, not (height, width) = {self.image_size} "
+                    "or a batch of those; canthus.Stream crops and resizes sensor images"
+                )
+            images.append(np.ascontiguousarray(image if image.ndim == 3 else image[None]))
+        if len(images[0]) != len(images[1]):
+            raise FrameError(f"{len(images[0])} frames but {len(images[1])} event images; give pairs")
+        return images[0], images[1]
+
+
+def load(path: Path | str, backend: str = "auto", threads: int = 2) -> Engine:
+    """Load a bundle.
+
+    Args:
+        path: a `.canthus` file.
+        backend: `auto` takes the best that works here; `onnxruntime` is the one that there is so far.
+        threads: that one call of `prime` or `react` may use.
+
+    Raises:
+        BundleError: the file is damaged, was tampered with, or is no bundle.
+        EngineError: an unknown backend, or no runtime here can run it.
+    """
+    if backend not in BACKENDS:
+        raise EngineError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
+    if threads < 1:
+        raise EngineError(f"threads is {threads}; an engine needs at least 1")
+    return load_from(read_bundle(path), threads=threads, operators=library_path())
+
+
+def load_from(bundle: Bundle, threads: int, operators: Path | None) -> Engine:
+    """As `load`, from an open bundle; `operators=None` runs the operators' portable function bodies."""
+    from canthus.runtimes.onnxruntime import OnnxRuntime
+
+    bundle.read("golden.npz")  # unused here, but a bundle with any damaged member is not to be trusted
+    runtime = OnnxRuntime(bundle.read("prime.onnx"), bundle.read("react.onnx"), threads, operators)
+    return Engine(bundle.manifest, runtime)

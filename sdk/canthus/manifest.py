@@ -1,0 +1,167 @@
+"""A bundle's manifest: what is in it, what it was made from, and how to feed it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import yaml
+
+from canthus.errors import BundleError
+
+FORMAT = 1
+"""The bundle format that this canthus writes, and the newest that it reads."""
+
+MEMBERS = ("prime.onnx", "react.onnx", "golden.npz")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """`(grey / 255 - mean) / std`; already inside the graphs, kept for the record."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The manifest of a bundle, checked.
+
+    Attributes:
+        labels: the expressions, in the order of logits and probabilities.
+        image_size: (height, width) of the engine's images, in pixels.
+        normalisation: of `frame` and of `event`.
+        window_us: how long events are accumulated for one event image, in microseconds.
+        span_us: time from the first moment to the last, in microseconds.
+        event_contribution: what one event adds to or takes from a pixel, of the full range 1.
+        event_neutral: a pixel without events, of the full range 1.
+        precision: of the graphs' arithmetic.
+        target: the kind of device that the graphs were made for; `any` is every one.
+        parameters: weights in both graphs.
+        sha256: of each member, in hexadecimal.
+        provenance: checkpoint hash, versions and date.
+        parity: largest logit differences from the unfolded network, measured at export, and their limit.
+    """
+
+    labels: tuple[str, ...]
+    image_size: tuple[int, int]
+    normalisation: Mapping[str, Normalisation]
+    window_us: int
+    span_us: int
+    event_contribution: float
+    event_neutral: float
+    precision: str
+    target: str
+    parameters: int
+    sha256: Mapping[str, str]
+    provenance: Mapping[str, str]
+    parity: Mapping[str, float]
+
+    def to_yaml(self) -> str:
+        """The text that `from_yaml` reads."""
+        fields = asdict(self)
+        fields["labels"] = list(self.labels)
+        fields["image_size"] = list(self.image_size)
+        return yaml.safe_dump({"format": FORMAT, **fields}, sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Manifest:
+        """Read and check a manifest.
+
+        Raises:
+            BundleError: not YAML, of a newer format, or a field is missing or makes no sense.
+        """
+        try:
+            document = yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            raise BundleError("its manifest is not YAML; export the bundle again") from error
+        fields = _Fields(document)
+        version = fields.integer("format", 1, 1 << 31)
+        if version > FORMAT:
+            raise BundleError(
+                f"is of format {version} and this canthus reads up to {FORMAT}: "
+                "update canthus, or export again with this one"
+            )
+        size = fields.integers("image_size", 2, 16, 4096)
+        return cls(
+            labels=fields.strings("labels"),
+            image_size=(size[0], size[1]),
+            normalisation={
+                name: Normalisation(mean=entry.number("mean", 0, 1), std=entry.number("std", 1e-6, 1))
+                for name, entry in ((n, fields.mapping("normalisation").mapping(n)) for n in ("frame", "event"))
+            },
+            window_us=fields.integer("window_us", 1, 1_000_000),
+            span_us=fields.integer("span_us", 1, 10_000_000),
+            event_contribution=fields.number("event_contribution", 1e-6, 1),
+            event_neutral=fields.number("event_neutral", 0, 1),
+            precision=fields.string("precision"),
+            target=fields.string("target"),
+            parameters=fields.integer("parameters", 1, 1 << 40),
+            sha256={name: fields.mapping("sha256").string(name) for name in MEMBERS},
+            provenance=fields.mapping("provenance").all_strings(),
+            parity=fields.mapping("parity").all_numbers(),
+        )
+
+
+class _Fields:
+    """Reads one mapping of the manifest, naming what is wrong with it."""
+
+    def __init__(self, document: object, where: str = "") -> None:
+        if not isinstance(document, dict):
+            raise BundleError(f"manifest: {where or 'it'} is not a mapping; export the bundle again")
+        self._document: dict[Any, Any] = document
+        self._where = where
+
+    def _wrong(self, name: str, wanted: str) -> BundleError:
+        return BundleError(f"manifest: {self._where}{name} must be {wanted}; export the bundle again")
+
+    def mapping(self, name: str) -> _Fields:
+        return _Fields(self._document.get(name), f"{self._where}{name}.")
+
+    def string(self, name: str) -> str:
+        value = self._document.get(name)
+        if not isinstance(value, str) or not value.isprintable():
+            raise self._wrong(name, "a text")
+        return value
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        value = self._document.get(name)
+        if not isinstance(value, list) or not value or len(value) > 1000:
+            raise self._wrong(name, "a list of texts")
+        if not all(isinstance(item, str) and item.isprintable() for item in value):
+            raise self._wrong(name, "a list of texts")
+        if len(set(value)) != len(value):
+            raise self._wrong(name, "a list without repetitions")
+        return tuple(value)
+
+    def number(self, name: str, low: float, high: float) -> float:
+        value = self._document.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise self._wrong(name, f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        value = self._document.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self._wrong(name, f"a whole number from {low} to {high}")
+        return value
+
+    def integers(self, name: str, count: int, low: int, high: int) -> list[int]:
+        value = self._document.get(name)
+        if not isinstance(value, list) or len(value) != count:
+            raise self._wrong(name, f"{count} whole numbers")
+        items = _Fields(dict(enumerate(value)), f"{self._where}{name}.")
+        return [items.integer(i, low, high) for i in range(count)]  # type: ignore[arg-type]
+
+    def all_strings(self) -> dict[str, str]:
+        return {name: self.string(name) for name in self._names()}
+
+    def all_numbers(self) -> dict[str, float]:
+        return {name: self.number(name, 0, math.inf) for name in self._names()}
+
+    def _names(self) -> list[str]:
+        if not all(isinstance(name, str) and name.isprintable() for name in self._document):
+            raise BundleError(f"manifest: {self._where} has names that are not texts; export the bundle again")
+        return list(self._document)

@@ -1,0 +1,80 @@
+"""Does this machine compute what the checkpoint computed? Replays a bundle's golden vectors and says."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canthus.bundle import Bundle
+from canthus.engine import Engine
+from canthus.errors import BundleError
+from canthus.manifest import Manifest
+
+TOLERANCE = 1e-3
+"""Largest difference of a logit from the unfolded float32 network's that still counts as equal."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs, and what the unfolded float32 network answers.
+
+    Attributes:
+        frame, event: uint8 (N, 2, H, W): the first and the last moment's images.
+        logits: float32 (N, 7).
+    """
+
+    frame: NDArray[np.uint8]
+    event: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+
+    def to_bytes(self) -> bytes:
+        """The `golden.npz` that `from_bundle` reads."""
+        buffer = io.BytesIO()
+        np.savez(buffer, frame=self.frame, event=self.event, logits=self.logits)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Golden:
+        """Read and check a bundle's golden vectors.
+
+        Raises:
+            BundleError: they are missing, of another type or another shape.
+        """
+        content = bundle.read("golden.npz")
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+                    raise ValueError("its arrays are compressed")
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                golden = cls(arrays["frame"], arrays["event"], arrays["logits"])
+        except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{bundle.path}: golden.npz can't be read ({error}); export it again") from error
+        golden._check(bundle.manifest, str(bundle.path))
+        return golden
+
+    def _check(self, manifest: Manifest, path: str) -> None:
+        count = len(self.logits) if self.logits.ndim else 0
+        images = (count, 2, *manifest.image_size)
+        right = (
+            count > 0
+            and self.frame.dtype == self.event.dtype == np.uint8
+            and self.logits.dtype == np.float32
+            and self.frame.shape == self.event.shape == images
+            and self.logits.shape == (count, len(manifest.labels))
+        )
+        if not right:
+            raise BundleError(f"{path}: golden.npz doesn't fit the manifest; export the bundle again")
+
+
+def replay(engine: Engine, golden: Golden) -> float:
+    """The largest difference of a logit, over all golden vectors, one by one as on a device."""
+    largest = 0.0
+    for frame, event, logits in zip(golden.frame, golden.event, golden.logits, strict=True):
+        answer = engine.react(frame[1], event[1], engine.prime(frame[0], event[0]))
+        difference = np.abs(answer.logits[0].astype(np.float64) - logits).max()
+        largest = max(largest, float(np.nan_to_num(difference, nan=np.inf)))
+    return largest

@@ -1,0 +1,56 @@
+"""What several tests share: the parity cases, and a small network exported once."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DATA = Path(__file__).parent / "data"
+sys.path.insert(0, str(DATA))
+
+LABELS = ["angry", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
+
+
+@pytest.fixture(scope="session")
+def cases():
+    """Inputs, intermediate tensors and logits of the published network, from `tests/data/weights.py`."""
+    with np.load(DATA / "cases.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="session")
+def annotation(tmp_path_factory):
+    path = tmp_path_factory.mktemp("see") / "emotion.json"
+    path.write_text(json.dumps({"labels": LABELS, "database": {}}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_network():
+    """A small network whose answers depend on its inputs as a trained one's do."""
+    import torch
+
+    from small_network import make_small_network
+
+    with torch.random.fork_rng():
+        return make_small_network()
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(small_network, tmp_path_factory):
+    import torch
+
+    path = tmp_path_factory.mktemp("checkpoint") / "small.pth"
+    torch.save({"epoch": 1, "state_dict": small_network.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small_checkpoint, annotation, tmp_path_factory):
+    from canthus_exporter.export import export
+
+    path = tmp_path_factory.mktemp("bundle") / "small.canthus"
+    export(small_checkpoint, annotation, path)
+    return path

@@ -1,0 +1,104 @@
+"""The main job's first half: a checkpoint becomes a bundle that answers as it does, or nothing does."""
+
+import hashlib
+import json
+
+import onnx
+import pytest
+import torch
+import weights
+from canthus.operators import library_path
+
+import canthus
+from canthus.engine import load_from
+from canthus.verify import TOLERANCE, Golden, replay
+from canthus_exporter import export as exporting
+from canthus_exporter.export import export, read_labels
+from canthus_exporter.golden import make_golden
+
+
+@pytest.fixture(scope="module")
+def paper_bundle(annotation, tmp_path_factory):
+    """A checkpoint of the paper's size with optimiser-free, deterministic weights, exported."""
+    folder = tmp_path_factory.mktemp("paper")
+    state = {name: torch.as_tensor(array) for name, array in weights.state_dict().items()}
+    torch.save({"epoch": 100, "state_dict": state}, folder / "paper.pth")
+    del state
+    export(folder / "paper.pth", annotation, folder / "paper.canthus")
+    (folder / "paper.pth").unlink()
+    return canthus.read_bundle(folder / "paper.canthus")
+
+
+def test_paper_size(paper_bundle):
+    assert paper_bundle.manifest.parameters <= 60e6
+    assert paper_bundle.size <= 235e6
+
+
+@pytest.mark.parametrize("operators", [library_path(), None], ids=["operators", "portable"])
+def test_paper_parity(paper_bundle, operators):
+    engine = load_from(paper_bundle, threads=2, operators=operators)
+    golden = Golden.from_bundle(paper_bundle)
+    assert replay(engine, golden) <= TOLERANCE
+
+
+def test_paper_parity_is_in_the_manifest(paper_bundle):
+    parity = paper_bundle.manifest.parity
+    assert set(parity) == {"folded", "operators", "portable", "tolerance"}
+    assert all(0 < parity[name] <= TOLERANCE for name in parity)
+
+
+def test_provenance(small_bundle, small_checkpoint):
+    provenance = canthus.read_bundle(small_bundle).manifest.provenance
+    assert provenance["checkpoint_sha256"] == hashlib.sha256(small_checkpoint.read_bytes()).hexdigest()
+    assert provenance["torch"] == torch.__version__
+
+
+def test_graphs_hold_one_scan_and_name_no_file(small_bundle):
+    bundle = canthus.read_bundle(small_bundle)
+    for member, scans in (("prime.onnx", 0), ("react.onnx", 1)):
+        content = bundle.read(member)
+        graph = onnx.load_from_string(content).graph
+        assert sum(node.op_type == "SelectiveScan" for node in graph.node) == scans
+        assert b".py" not in content
+        assert [i.type.tensor_type.elem_type for i in graph.input[:2]] == [onnx.TensorProto.UINT8] * 2
+
+
+def test_golden_answers_differ(small_network):
+    """Golden windows that all get one answer would verify little."""
+    logits = make_golden(small_network).logits
+    assert (logits.max(0) - logits.min(0) > 0.01).all()
+
+
+def test_other_image_size(small_checkpoint, annotation, tmp_path):
+    export(small_checkpoint, annotation, tmp_path / "wide.canthus", image_size=(90, 120))
+    engine = canthus.load(tmp_path / "wide.canthus")
+    assert engine.image_size == (90, 120)
+
+
+def test_what_does_not_verify_is_not_written(small_checkpoint, annotation, tmp_path, monkeypatch):
+    react = exporting.React
+
+    def broken(network):
+        folded = react(network)
+        folded.mamba.D.data += 0.1
+        return folded
+
+    monkeypatch.setattr(exporting, "React", broken)
+    with pytest.raises(canthus.ExportError, match="the folded network's logits are up to"):
+        export(small_checkpoint, annotation, tmp_path / "eye.canthus")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_folder_must_exist(small_checkpoint, annotation, tmp_path):
+    with pytest.raises(canthus.ExportError, match="there is no folder"):
+        export(small_checkpoint, annotation, tmp_path / "no" / "eye.canthus")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"labels": "abc"}', json.dumps({"labels": ["a"] * 7}), json.dumps({"labels": ["a"]})]
+)
+def test_annotation_without_labels(tmp_path, content):
+    path = tmp_path / "emotion.json"
+    path.write_text(content)
+    with pytest.raises(canthus.CheckpointError, match=r"emotion\.json"):
+        read_labels(path)

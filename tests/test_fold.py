@@ -1,0 +1,64 @@
+"""Folding changes no answer, and leaves out every weight that it can."""
+
+import pytest
+import torch
+
+from canthus_exporter.fold import Prime, React
+from canthus_exporter.fold_head import FoldedExperts, FoldedFusion, FoldedMamba
+
+
+@pytest.fixture(scope="module")
+def images():
+    torch.manual_seed(0)
+    return torch.randint(0, 256, (2, 3, 2, 100, 100), dtype=torch.uint8)
+
+
+def close(computed, expected):
+    return (computed - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_folded_network_answers_as_the_unfolded(small_network, images):
+    frame, event = images
+    expected = small_network.stages(frame, event)
+    first = Prime(small_network).eval()(frame[:, 0], event[:, 0])
+    logits, probabilities, experts = React(small_network).eval()(frame[:, 1], event[:, 1], *first)
+    assert close(first[0], expected["first_frame"])
+    assert close(first[1], expected["first_event"])
+    assert close(logits, expected["logits"])
+    assert close(probabilities, expected["logits"].softmax(-1))
+    weights = expected["router_logits"].softmax(-1)
+    chosen = experts > 0
+    assert chosen.sum(1).tolist() == [2, 2, 2]
+    assert close(experts[chosen], weights[chosen])
+
+
+def test_folded_mamba(small_network):
+    torch.manual_seed(1)
+    frame, event = torch.randn(2, 3, 100, 4)
+    expected = torch.cat(small_network.MCO(frame, event), 2) + torch.cat((frame, event), 2)
+    folded = FoldedMamba(small_network.MCO.cross_matrix_mamba)
+    assert close(folded(torch.cat((frame, event), 2)), expected)
+
+
+def test_folded_fusion(small_network):
+    torch.manual_seed(2)
+    frame, event = torch.randn(2, 3, 100, 4)
+    assert close(FoldedFusion(small_network.MCIB)(torch.cat((frame, event), 2)), small_network.MCIB(frame, event))
+
+
+def test_folded_experts_each_by_itself(small_network):
+    """Every expert's answer and the router, so that an error in a seldom chosen one can't hide."""
+    torch.manual_seed(3)
+    fused = torch.randn(64, small_network.config.moe_width)
+    logits, weights = FoldedExperts(small_network.moe)(fused)
+    expected, _ = small_network.moe(fused)
+    assert (weights > 0).any(0).all(), "some expert is never chosen: this test would miss it"
+    assert close(logits, expected)
+
+
+def test_padding_is_the_mean_in_raw_space(small_network):
+    """A black image is not what the convolution's padding is: its border must not look like its middle."""
+    black = torch.zeros(1, 100, 100, dtype=torch.uint8)
+    prime = Prime(small_network).eval()
+    assert close(prime.frame(black), small_network.res00(black))
+    assert close(prime.event(black), small_network.res10(black))
