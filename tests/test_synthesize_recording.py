@@ -113,6 +113,13 @@ def test_an_exception_leaves_the_folder_as_it_was(tmp_path, error):
     assert path.read_bytes() == b"an older recording"
 
 
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "SPARE_DISK", 10**18)
+    with pytest.raises(RecordingError, match="nearly full"):
+        recording.record(Eye(1, 0), tmp_path / "eye.aedat4", 1, 0)
+    assert not list(tmp_path.iterdir())
+
+
 def parse(*words):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
