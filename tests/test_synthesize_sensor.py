@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+
 from canthus_model.synthesize.sensor import EVENT, EventCamera, EventPixels, FrameCamera
 
 HEIGHT, WIDTH = 40, 60

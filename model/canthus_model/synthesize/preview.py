@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+
 from canthus.errors import RecordingError
 
 COLUMNS = 6

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
 from canthus.errors import RecordingError
 
 from .sensor import EventCamera, EventPixels, FrameCamera
@@ -101,9 +102,7 @@ class _Writer:
         try:
             import dv_processing
         except ImportError as error:
-            raise RecordingError(
-                "writing AEDAT4 needs dv-processing: pip install 'canthus[camera]'"
-            ) from error
+            raise RecordingError("writing AEDAT4 needs dv-processing: pip install 'canthus[camera]'") from error
         self._dv = dv_processing
         resolution = shape[1], shape[0]
         config = dv_processing.io.MonoCameraWriter.Config(CAMERA_NAME)
