@@ -3,4 +3,6 @@
 
 PYBIND11_MODULE(_native, m) {
   m.doc() = "canthus's native kernels, with numpy arrays in and out";
+  canthus::python::bind_events(m);
+  canthus::python::bind_image(m);
 }
