@@ -14,9 +14,9 @@ namespace {
 uint8_t grey_of(float potential) { return static_cast<uint8_t>(potential * 255.0f); }
 
 CANTHUS_VECTOR_CLONES bool goes_back(const int64_t* t, size_t count) {
-  bool back = false;
+  int64_t back = 0;  // as wide as what is compared, or it would not vectorise
   for (size_t i = 1; i < count; ++i) back |= t[i] < t[i - 1];
-  return back;
+  return back != 0;
 }
 
 int64_t before(int64_t time, int64_t duration) {
@@ -71,7 +71,7 @@ std::optional<size_t> EventWindow::first_refused(const EventPacket<Coordinate>& 
     return (t[i] < (i ? t[i - 1] : newest_)) | (x[i] >= columns) | (y[i] >= rows) | (p[i] > 1);
   };
   if (count && refused(0)) return 0;
-  bool outside = false;  // looked at as a whole, without a branch, so that it vectorises
+  unsigned outside = 0;  // looked at as a whole, without a branch, so that it vectorises
   for (size_t i = 0; i < count; ++i) outside |= (x[i] >= columns) | (y[i] >= rows) | (p[i] > 1);
   if (outside || goes_back(t, count))
     for (size_t i = 0; i < count; ++i)

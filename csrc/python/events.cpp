@@ -57,7 +57,7 @@ size_t count(SharedWindow& self, int64_t end, int64_t window_us) {
 
 }  // namespace
 
-void bind_events(py::module_& m) {
+void add_events(py::module_& m) {
   py::class_<SharedWindow>(m, "EventWindow")
       .def(py::init<int, int, float, float>(), py::arg("width"), py::arg("height"),
            py::arg("contribution") = 0.5f, py::arg("neutral") = 0.5f)

@@ -56,7 +56,7 @@ Image resized(SharedResize& self, const Image& image, std::optional<Image> out) 
 
 }  // namespace
 
-void bind_image(py::module_& m) {
+void add_image(py::module_& m) {
   py::class_<SharedResize>(m, "Resize")
       .def(py::init<int, int, std::tuple<int, int, int, int>, int, int>(), py::arg("source_width"),
            py::arg("source_height"), py::arg("box"), py::arg("width"), py::arg("height"))
