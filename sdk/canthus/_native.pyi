@@ -74,9 +74,7 @@ class EventWindow:
     `ValueError` if the sizes, the contribution or the neutral potential make no sense.
     """
 
-    def __init__(
-        self, width: int, height: int, contribution: float = 0.5, neutral: float = 0.5
-    ) -> None: ...
+    def __init__(self, width: int, height: int, contribution: float = 0.5, neutral: float = 0.5) -> None: ...
     def push(
         self,
         t: NDArray[np.int64],
