@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from canthus.events import Events
     from canthus.expression import Expression
     from canthus.sources import Frame, Images, Source, open
-    from canthus.stream import Stream
     from canthus.sources.watch import watch
+    from canthus.stream import Stream
 
 _HOMES = {
     "Answer": "engine",
