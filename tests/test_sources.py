@@ -277,12 +277,8 @@ def test_other_folders_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "package, extra, make",
     [
-        (
-            "dv_processing",
-            "camera",
-            lambda folder: write_recording(pytest.importorskip("dv_processing"), folder / "a.aedat4"),
-        ),
-        ("PIL", "see", write_sequence),
+        ("dv_processing", "camera", lambda folder, dv: write_recording(dv, folder / "a.aedat4")),
+        ("PIL", "see", lambda folder, dv: write_sequence(folder)),
     ],
 )
 def test_a_package_that_is_absent_is_named_with_the_remedy(tmp_path, monkeypatch, dv, package, extra, make):
