@@ -11,13 +11,13 @@ gives a file that any runtime can run and that runs faster where canthus's libra
 from collections.abc import Callable
 from typing import Any
 
-import canthus_model.selective_scan  # noqa: F401  defines torch.ops.canthus.selective_scan
 import onnx
 import torch
-from canthus.errors import ExportError
 from onnx import TensorProto, defs
 from onnxscript.values import Op, Opset
 
+import canthus_model.selective_scan  # noqa: F401  defines torch.ops.canthus.selective_scan
+from canthus.errors import ExportError
 from canthus_exporter.selective_scan_body import INPUTS, MINIMUM_OPSET, Signature, selective_scan_body
 
 DOMAIN = "canthus"

@@ -5,8 +5,9 @@
 
 import numpy as np
 import torch
-from canthus import _native
 from torch import Tensor
+
+from canthus import _native
 
 
 def selective_scan(
