@@ -111,7 +111,8 @@ def test_every_half_precision_number(dtype, instruction_set):
     """From u to y with D and no states: all 65536 go through a factor of 1, and are rounded as numpy does."""
     u = np.arange(65536, dtype=np.uint16).view(dtype).reshape(1, 1, -1)
     none, zero = np.zeros((1, 0), np.float32), np.zeros_like(u)
-    for factor in (1.0, 0.7003, 1.9e-3):
+    full_nan = np.array([0x7FFFFFFF], np.uint32).view(np.float32)[0]  # rounding up would make it zero
+    for factor in (1.0, 1.5, 0.7003, 1.9e-3, full_nan):  # 1.5 gives ties
         D = np.array([factor], np.float32)
         y = selective_scan(u, zero, none, none, none, D=D, instruction_set=instruction_set)
         with np.errstate(all="ignore"):
