@@ -13,7 +13,8 @@ import torch
 import canthus
 from canthus_model import mamba
 from canthus_model.checkpoint import load_network
-from canthus_model.selective_scan import selective_scan, selective_scan_reference
+from canthus_model.selective_scan import selective_scan
+from canthus_model.selective_scan_reference import selective_scan_reference
 
 THREADS = 2
 ROUNDS = 30

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from canthus_model.synthesize import recording  # noqa: F401 (dv-processing is needed for all of this)
 
 from canthus.cli import COMMANDS, main
+from canthus_model.synthesize import recording  # noqa: F401 (dv-processing is needed for all of this)
 
 
 @pytest.fixture(scope="module")

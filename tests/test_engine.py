@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from canthus.operators import library_path
 
 import canthus
 from canthus.engine import load_from
+from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import OnnxRuntime
 
 

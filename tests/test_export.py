@@ -7,10 +7,10 @@ import onnx
 import pytest
 import torch
 import weights
-from canthus.operators import library_path
 
 import canthus
 from canthus.engine import load_from
+from canthus.operators import library_path
 from canthus.verify import TOLERANCE, Golden, replay
 from canthus_exporter import export as exporting
 from canthus_exporter.export import export, read_labels

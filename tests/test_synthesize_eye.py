@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+
 from canthus_model.synthesize import anatomy
 from canthus_model.synthesize.eye import Eye
 from canthus_model.synthesize.motion import Motion, Track

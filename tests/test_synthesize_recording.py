@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from canthus.errors import RecordingError
 from canthus_model.synthesize import command, recording, sensor
 from canthus_model.synthesize.eye import Eye
@@ -105,12 +106,17 @@ def test_an_exception_leaves_the_folder_as_it_was(tmp_path, error):
     path.write_bytes(b"an older recording")
     seen = []
     with pytest.raises(type(error)):
-        recording.record(
-            Broken(error), path, 1, 0, lambda _: seen.extend(file.name for file in tmp_path.iterdir())
-        )
+        recording.record(Broken(error), path, 1, 0, lambda _: seen.extend(file.name for file in tmp_path.iterdir()))
     assert any(name.endswith(".partial.aedat4") for name in seen)
     assert [file.name for file in tmp_path.iterdir()] == ["eye.aedat4"]
     assert path.read_bytes() == b"an older recording"
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "SPARE_DISK", 10**18)
+    with pytest.raises(RecordingError, match="nearly full"):
+        recording.record(Eye(1, 0), tmp_path / "eye.aedat4", 1, 0)
+    assert not list(tmp_path.iterdir())
 
 
 def parse(*words):

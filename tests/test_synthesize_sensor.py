@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+
 from canthus_model.synthesize.sensor import EVENT, EventCamera, EventPixels, FrameCamera
 
 HEIGHT, WIDTH = 40, 60
@@ -34,7 +35,7 @@ def bar(left, dark=0.1, bright=0.8):
 
 
 def test_moving_bar_gives_log_ratio_over_threshold_events_on_then_off():
-    pixels = pixels_at(bar(-20 + 20))
+    pixels = pixels_at(bar(0))
     events = [pixels.step(bar(left), left * 1000 - 1000, left * 1000) for left in range(1, 45)]
     events = np.concatenate(events)
     ratio = math.log(0.8 / 0.1)

@@ -3,5 +3,7 @@
 #include <pybind11/pybind11.h>
 
 namespace canthus::python {
+void add_events(pybind11::module_& m);
+void add_image(pybind11::module_& m);
 void add_selective_scan(pybind11::module_& m);
 }  // namespace canthus::python

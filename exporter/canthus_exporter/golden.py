@@ -17,7 +17,7 @@ def make_golden(network: MCOENet) -> Golden:
     rng = np.random.default_rng(0)
     size = network.config.image_size
     frame = np.stack([_frames(rng, size, brightness) for brightness in np.geomspace(4, 250, WINDOWS)])
-    event = np.stack([_events(rng, size, density) for density in np.geomspace(0.001, 0.6, WINDOWS)])
+    event = np.stack([_events(rng, size, density) for density in np.geomspace(0.001, 0.3, WINDOWS)])
     with torch.inference_mode():
         logits = torch.cat(
             [network(torch.from_numpy(frame[i : i + 1]), torch.from_numpy(event[i : i + 1])) for i in range(WINDOWS)]

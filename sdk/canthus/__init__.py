@@ -1,1 +1,85 @@
-"""canthus reads a wearer's expression from one eye, on the device that they wear."""
+"""canthus reads a wearer's expression from one eye, on the device that they wear.
+
+engine = canthus.load("eye.canthus")
+stream = canthus.Stream(engine, sensor=(346, 260))
+stream.push_events(t, x, y, p)
+expression = stream.push_frame(image, t)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from canthus.errors import (
+    BundleError,
+    CheckpointError,
+    EngineError,
+    Error,
+    EventError,
+    ExportError,
+    FrameError,
+    RecordingError,
+    SourceError,
+)
+
+if TYPE_CHECKING:
+    from canthus.bundle import Bundle, read_bundle
+    from canthus.engine import Answer, Engine, Features, load
+    from canthus.events import Events
+    from canthus.expression import Expression
+    from canthus.sources import Frame, Images, Source, open
+    from canthus.stream import Stream
+    from canthus.watch import watch
+
+_HOMES = {
+    "Answer": "engine",
+    "Bundle": "bundle",
+    "Engine": "engine",
+    "Events": "events",
+    "Expression": "expression",
+    "Features": "engine",
+    "Frame": "sources",
+    "Images": "sources",
+    "Source": "sources",
+    "Stream": "stream",
+    "load": "engine",
+    "open": "sources",
+    "read_bundle": "bundle",
+    "watch": "watch",
+}
+"""Where each name lives; a module is imported when one of its names is first used."""
+
+__all__ = [
+    "Answer",
+    "Bundle",
+    "BundleError",
+    "CheckpointError",
+    "Engine",
+    "EngineError",
+    "Error",
+    "EventError",
+    "Events",
+    "ExportError",
+    "Expression",
+    "Features",
+    "Frame",
+    "FrameError",
+    "Images",
+    "RecordingError",
+    "Source",
+    "SourceError",
+    "Stream",
+    "load",
+    "open",
+    "read_bundle",
+    "watch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'canthus' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"canthus.{_HOMES[name]}"), name)
+    globals()[name] = value  # also where a module of the same name was just put there
+    return value

@@ -1,3 +1,5 @@
+"""The kernels in C++. The GIL is let go while they work, and each object may be used from several threads."""
+
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -63,3 +65,46 @@ def selective_scan_backward(
     Float32Array | None,
 ]: ...
 def selective_scan_instruction_sets() -> list[str]: ...
+
+class EventWindow:
+    """The newest second of one sensor's events, and grey images of any short time among them.
+
+    A pixel's potential starts at `neutral`; each event adds `contribution` (polarity 1) or takes it away (0)
+    and the potential is held within [0, 1] at every event. The image is 255 times that, truncated.
+    `ValueError` if the sizes, the contribution or the neutral potential make no sense.
+    """
+
+    def __init__(self, width: int, height: int, contribution: float = 0.5, neutral: float = 0.5) -> None: ...
+    def push(
+        self,
+        t: NDArray[np.int64],
+        x: NDArray[np.uint16] | NDArray[np.uint64],
+        y: NDArray[np.uint16] | NDArray[np.uint64],
+        p: NDArray[np.uint8],
+    ) -> int | None:
+        """Take in contiguous arrays of one length (microseconds, pixels, 0 or 1), or nothing of them.
+
+        Returns None, or the index of the first event that goes back in time, lies outside the sensor or has
+        a polarity other than 0 and 1: then nothing was taken in. `canthus.events.push` explains such events.
+        """
+    def image(self, end: int, window_us: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """The events in (end - window_us, end] as a grey image, uint8 (height, width), into `out` if given.
+
+        `IndexError` if some of them are older than the second that is kept.
+        """
+    def count(self, end: int, window_us: int) -> int:
+        """How many events there are in (end - window_us, end]; `IndexError` as for `image`."""
+
+class Resize:
+    """Pillow's antialiased bilinear for 8-bit grey, bit for bit, of a box to a size; tables made once.
+
+    Equals `image.crop(box).resize((width, height), Image.Resampling.BILINEAR)`, rows first, then columns, as
+    Pillow did up to version 12; Pillow 13 may take columns first for images taller than wide.
+    `ValueError` if the box (left, top, right, bottom) is empty or not within the image.
+    """
+
+    def __init__(
+        self, source_width: int, source_height: int, box: tuple[int, int, int, int], width: int, height: int
+    ) -> None: ...
+    def __call__(self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """uint8 (source_height, source_width), contiguous, to uint8 (height, width), into `out` if given."""

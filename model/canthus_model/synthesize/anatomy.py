@@ -15,9 +15,9 @@ OUTER_CORNER = (284.0, 148.0)
 
 COLUMNS = np.arange(WIDTH, dtype=np.float32)
 ALONG_LIDS = np.clip((COLUMNS - INNER_CORNER[0]) / (OUTER_CORNER[0] - INNER_CORNER[0]), 0, 1)
-CORNER_LINE = np.interp(
-    COLUMNS, (INNER_CORNER[0], OUTER_CORNER[0]), (INNER_CORNER[1], OUTER_CORNER[1])
-).astype(np.float32)
+CORNER_LINE = np.interp(COLUMNS, (INNER_CORNER[0], OUTER_CORNER[0]), (INNER_CORNER[1], OUTER_CORNER[1])).astype(
+    np.float32
+)
 
 
 def _arch(along: np.ndarray, peak: float, steepness: float = 0.85) -> np.ndarray:

@@ -96,8 +96,7 @@ def _brow_hairs(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np
     root_x = 34 + 280 * along
     thickness = 11 * np.sin(np.pi * np.clip(0.12 + 0.83 * along, 0, 1))
     root_y = (
-        np.interp(root_x, anatomy.COLUMNS, anatomy.BROW)
-        + random.normal(0, 0.5, (hairs, 1)).clip(-1, 1) * thickness
+        np.interp(root_x, anatomy.COLUMNS, anatomy.BROW) + random.normal(0, 0.5, (hairs, 1)).clip(-1, 1) * thickness
     )
     angle = np.pi / 2 * (1 - along) ** 1.5 - 0.35 * along + random.normal(0, 0.22, (hairs, 1))
     length = random.uniform(9, 20, (hairs, 1))

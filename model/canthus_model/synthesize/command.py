@@ -36,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=5.0,
         help=f"length of the recording, up to {LONGEST}; rounded to whole frames (default: 5)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="which person and which movements, 0 or more (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="which person and which movements, 0 or more (default: 0)")
     parser.add_argument(
         "--preview",
         type=Path,

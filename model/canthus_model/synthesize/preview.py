@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+
 from canthus.errors import RecordingError
 
 COLUMNS = 6
@@ -47,14 +48,14 @@ def _busiest_moments(recording: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
     reader = dv_processing.io.MonoCameraRecording(str(recording))
     first, last = reader.getTimeRange()
-    most, moments = [-1] * COLUMNS, [None] * COLUMNS
+    busiest: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
     while (frame := reader.getNextFrame()) is not None:
         begin = frame.timestamp - WINDOW // 2
         events = reader.getEventsTimeRange(begin, begin + WINDOW).numpy()
         part = min(COLUMNS - 1, (frame.timestamp - first) * COLUMNS // max(1, last - first))
-        if events.size > most[part]:
-            most[part], moments[part] = events.size, (frame.image, _event_image(events, frame.image.shape))
-    return [moment for moment in moments if moment is not None]
+        if part not in busiest or events.size > busiest[part][0]:
+            busiest[part] = events.size, frame.image, _event_image(events, frame.image.shape)
+    return [(image, event_image) for _, image, event_image in busiest.values()]
 
 
 def _event_image(events: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -1,11 +1,13 @@
 """From a scene to an AEDAT4 recording with the events and frames of one sensor."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
 from canthus.errors import RecordingError
 
 from .sensor import EventCamera, EventPixels, FrameCamera
@@ -14,6 +16,7 @@ CAMERA_NAME = "DAVIS346_synthetic"
 FIRST_TIME = 1_700_000_000_000_000  # microseconds: sensor clocks count from 1970
 FRAMES_PER_SECOND = 30
 PACKET = 10_000  # microseconds of events written together
+SPARE_DISK = 64 * 2**20  # bytes to leave free: dv-processing ends the process when a disk is full
 LONGEST_STEP, SHORTEST_STEP = 2_000, 500  # microseconds between looks at the scene
 
 
@@ -46,7 +49,7 @@ def record(
     number of frames done. The file appears when it is complete: it is written as a hidden file beside
     `path`, which any exception removes. Memory doesn't grow with `seconds`.
 
-    Raises RecordingError if dv-processing is not installed or can't write.
+    Raises RecordingError if dv-processing is not installed or can't write, or the disk is nearly full.
     """
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.aedat4")
     try:
@@ -99,9 +102,7 @@ class _Writer:
         try:
             import dv_processing
         except ImportError as error:
-            raise RecordingError(
-                "writing AEDAT4 needs dv-processing: pip install 'canthus[camera]'"
-            ) from error
+            raise RecordingError("writing AEDAT4 needs dv-processing: pip install 'canthus[camera]'") from error
         self._dv = dv_processing
         resolution = shape[1], shape[0]
         config = dv_processing.io.MonoCameraWriter.Config(CAMERA_NAME)
@@ -111,6 +112,7 @@ class _Writer:
             self._file = dv_processing.io.MonoCameraWriter(str(path), config)
         except RuntimeError as error:
             raise RecordingError(f"{path.parent}: can't write here; choose another folder") from error
+        self._folder = path.parent
         self._pending: list[np.ndarray] = []
         self._packet_end = FIRST_TIME + PACKET
         self._count = 0
@@ -137,6 +139,8 @@ class _Writer:
         del self._file
 
     def _flush(self) -> None:
+        if shutil.disk_usage(self._folder).free < SPARE_DISK:
+            raise RecordingError(f"{self._folder}: the disk is nearly full; free some space or record less")
         store = self._dv.EventStore()
         append = store.push_back  # a tuple each is its fastest way in
         for events in self._pending:

@@ -1,0 +1,166 @@
+#include "events/event_window.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+
+#include "vector_clones.h"
+
+namespace canthus {
+namespace {
+
+// Truncates, as the images that the network learnt from do: no event is 127, not 128.
+uint8_t grey_of(float potential) { return static_cast<uint8_t>(potential * 255.0f); }
+
+CANTHUS_VECTOR_CLONES bool goes_back(const int64_t* t, size_t count) {
+  int64_t back = 0;  // as wide as what is compared, or it would not vectorise
+  for (size_t i = 1; i < count; ++i) back |= t[i] < t[i - 1];
+  return back != 0;
+}
+
+int64_t before(int64_t time, int64_t duration) {
+  return time < INT64_MIN + duration ? INT64_MIN : time - duration;
+}
+
+}  // namespace
+
+EventWindow::EventWindow(int width, int height, float contribution, float neutral)
+    : width_(width), height_(height), contribution_(contribution), neutral_(neutral) {
+  if (width < 1 || height < 1 || width > 32767 || height > 32767)
+    throw std::invalid_argument("a sensor has 1 to 32767 columns and rows");
+  if (!(contribution > 0.0f && contribution <= 1.0f))
+    throw std::invalid_argument("an event's contribution lies within (0, 1]");
+  if (!(neutral >= 0.0f && neutral <= 1.0f))
+    throw std::invalid_argument("the neutral potential lies within [0, 1]");
+  if (!find_grey_steps()) potentials_.resize(static_cast<size_t>(width) * height);
+}
+
+float EventWindow::moved(float potential, int polarity) const {
+  return std::clamp(polarity ? potential + contribution_ : potential - contribution_, 0.0f, 1.0f);
+}
+
+bool EventWindow::find_grey_steps() {
+  std::array<float, 256> potential_of;
+  potential_of.fill(-1.0f);
+  potential_of[grey_of(neutral_)] = neutral_;
+  std::vector<float> found{neutral_};
+  while (!found.empty()) {
+    const float from = found.back();
+    found.pop_back();
+    for (int polarity : {0, 1}) {
+      const float to = moved(from, polarity);
+      const uint8_t grey = grey_of(to);
+      if (potential_of[grey] < 0.0f) {
+        potential_of[grey] = to;
+        found.push_back(to);
+      } else if (potential_of[grey] != to) {
+        return false;
+      }
+      grey_steps_[grey_of(from) * 2 + polarity] = grey;
+    }
+  }
+  return true;
+}
+
+template <class Coordinate>
+std::optional<size_t> EventWindow::first_refused(const EventPacket<Coordinate>& packet) const {
+  const auto [t, x, y, p, count] = packet;
+  const auto columns = static_cast<Coordinate>(width_), rows = static_cast<Coordinate>(height_);
+  const auto refused = [&](size_t i) {
+    return (t[i] < (i ? t[i - 1] : newest_)) | (x[i] >= columns) | (y[i] >= rows) | (p[i] > 1);
+  };
+  if (count && refused(0)) return 0;
+  unsigned outside = 0;  // looked at as a whole, without a branch, so that it vectorises
+  for (size_t i = 0; i < count; ++i) outside |= (x[i] >= columns) | (y[i] >= rows) | (p[i] > 1);
+  if (outside || goes_back(t, count))
+    for (size_t i = 0; i < count; ++i)
+      if (refused(i)) return i;
+  return std::nullopt;
+}
+
+template <class Coordinate>
+std::optional<size_t> EventWindow::push(const EventPacket<Coordinate>& packet) {
+  if (const auto index = first_refused(packet)) return index;
+  const auto [t, x, y, p, count] = packet;
+  if (count == 0) return std::nullopt;
+  make_room(count);
+  std::copy_n(t, count, times_.get() + end_);
+  uint32_t* events = events_.get() + end_;
+  const auto columns = static_cast<uint32_t>(width_);
+  for (size_t i = 0; i < count; ++i)
+    events[i] = (static_cast<uint32_t>(y[i]) * columns + static_cast<uint32_t>(x[i])) * 2 + p[i];
+  end_ += count;
+  newest_ = t[count - 1];
+  let_go();
+  return std::nullopt;
+}
+
+template std::optional<size_t> EventWindow::push(const EventPacket<uint16_t>&);
+template std::optional<size_t> EventWindow::push(const EventPacket<uint64_t>&);
+
+void EventWindow::make_room(size_t added) {
+  if (end_ + added <= capacity_) return;
+  const size_t live = end_ - begin_;
+  if (live + added <= capacity_ / 2) {  // at least half is free, so moving back stays rare
+    std::memmove(times_.get(), times_.get() + begin_, live * sizeof(int64_t));
+    std::memmove(events_.get(), events_.get() + begin_, live * sizeof(uint32_t));
+  } else {
+    const size_t capacity = std::bit_ceil(2 * (live + added));
+    auto times = std::make_unique_for_overwrite<int64_t[]>(capacity);
+    auto events = std::make_unique_for_overwrite<uint32_t[]>(capacity);
+    std::copy_n(times_.get() + begin_, live, times.get());
+    std::copy_n(events_.get() + begin_, live, events.get());
+    times_ = std::move(times);
+    events_ = std::move(events);
+    capacity_ = capacity;
+  }
+  begin_ = 0;
+  end_ = live;
+}
+
+void EventWindow::let_go() {
+  const int64_t* times = times_.get();
+  const auto kept = std::lower_bound(times + begin_, times + end_, before(newest_, kept_us)) - times;
+  if (static_cast<size_t>(kept) == begin_) return;
+  begin_ = kept;
+  let_go_until_ = times[kept - 1];
+}
+
+EventWindow::Range EventWindow::range(int64_t end, int64_t window_us) const {
+  if (window_us < 1) throw std::invalid_argument("a window is at least 1 microsecond long");
+  const int64_t start = before(end, window_us);
+  if (start < let_go_until_)
+    throw std::out_of_range("events of this time were already let go: they are kept for one second");
+  const int64_t* times = times_.get();
+  const auto first = std::upper_bound(times + begin_, times + end_, start);
+  const auto last = std::upper_bound(first, times + end_, end);
+  return {static_cast<size_t>(first - times), static_cast<size_t>(last - times)};
+}
+
+size_t EventWindow::count(int64_t end, int64_t window_us) const {
+  const Range events = range(end, window_us);
+  return events.end - events.begin;
+}
+
+void EventWindow::render(int64_t end, int64_t window_us, uint8_t* image) {
+  const Range range = this->range(end, window_us);
+  const uint32_t* events = events_.get();
+  const size_t pixels = static_cast<size_t>(width_) * height_;
+  if (potentials_.empty()) {
+    std::fill_n(image, pixels, grey_of(neutral_));
+    for (size_t i = range.begin; i < range.end; ++i) {
+      uint8_t& grey = image[events[i] >> 1];
+      grey = grey_steps_[grey * 2 + (events[i] & 1)];
+    }
+  } else {
+    std::fill(potentials_.begin(), potentials_.end(), neutral_);
+    for (size_t i = range.begin; i < range.end; ++i) {
+      float& potential = potentials_[events[i] >> 1];
+      potential = moved(potential, events[i] & 1);
+    }
+    std::transform(potentials_.begin(), potentials_.end(), image, grey_of);
+  }
+}
+
+}  // namespace canthus

@@ -1,0 +1,74 @@
+// The newest events of one sensor, and grey images of what happened in any short time among them.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace canthus {
+
+// A packet as four arrays of the same length. Coordinates are uint16_t or uint64_t.
+template <class Coordinate>
+struct EventPacket {
+  const int64_t* t;  // microseconds
+  const Coordinate* x;
+  const Coordinate* y;
+  const uint8_t* p;  // 1: brighter, 0: darker
+  size_t count;
+};
+
+class EventWindow {
+ public:
+  // Events this much older than the newest one are let go, so memory is bounded by the event rate.
+  static constexpr int64_t kept_us = 1'000'000;
+
+  EventWindow(int width, int height, float contribution, float neutral);
+
+  // Takes a packet in, or nothing of it: then the index of its first event that goes back in time, lies
+  // outside the sensor or has a polarity other than 0 and 1.
+  template <class Coordinate>
+  std::optional<size_t> push(const EventPacket<Coordinate>& packet);
+
+  // How many events there were in (end - window_us, end].
+  size_t count(int64_t end, int64_t window_us) const;
+
+  // Writes height x width grey values: every pixel's potential starts at neutral, each event in
+  // (end - window_us, end] moves it by the contribution, and it is held within [0, 1] at every event.
+  // Throws std::out_of_range if some of those events were already let go.
+  void render(int64_t end, int64_t window_us, uint8_t* image);
+
+  int width() const { return width_; }
+  int height() const { return height_; }
+  int64_t newest() const { return newest_; }
+
+ private:
+  struct Range {
+    size_t begin, end;
+  };
+
+  template <class Coordinate>
+  std::optional<size_t> first_refused(const EventPacket<Coordinate>& packet) const;
+  void make_room(size_t added);
+  void let_go();
+  Range range(int64_t end, int64_t window_us) const;
+  float moved(float potential, int polarity) const;
+  bool find_grey_steps();
+
+  int width_, height_;
+  float contribution_, neutral_;
+
+  // Live events are [begin_, end_) of both arrays; they slide towards the end and are moved back in time.
+  std::unique_ptr<int64_t[]> times_;
+  std::unique_ptr<uint32_t[]> events_;  // pixel * 2 + polarity
+  size_t capacity_ = 0, begin_ = 0, end_ = 0;
+  int64_t newest_ = INT64_MIN, let_go_until_ = INT64_MIN;
+
+  // Where no two potentials that can be reached share a grey value, the image itself is the state:
+  // grey_steps_[grey * 2 + polarity] is the next grey. Otherwise potentials_ holds one float a pixel.
+  std::array<uint8_t, 512> grey_steps_{};
+  std::vector<float> potentials_;
+};
+
+}  // namespace canthus

@@ -1,0 +1,41 @@
+// Antialiased bilinear resizing of 8-bit grey images, bit for bit what Pillow computes (Image.resize with
+// Resampling.BILINEAR): training images went through that. Rows are resized first, then columns, as by every
+// Pillow that networks were trained with; Pillow 13 may take columns first for images taller than wide.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace canthus {
+
+struct Box {
+  int left, top, right, bottom;  // right and bottom are the first column and row outside
+};
+
+class Resize {
+ public:
+  // Of the pixels in box, which lies within the image, makes a width x height image.
+  Resize(Box box, int width, int height);
+
+  // Rows of image are row_bytes apart, those of out have no gaps. Allocates nothing.
+  void operator()(const uint8_t* image, size_t row_bytes, uint8_t* out);
+
+ private:
+  // Along one axis, out[i] is the sum of weights[i * taps + k] * in[first[i] + k] over k.
+  struct Axis {
+    Axis(int size_in, int size_out, int taps_multiple);
+    int taps;
+    std::vector<int> first;
+    std::vector<int32_t> weights;  // fixed point, see one_bits
+  };
+
+  Box box_;
+  int width_, height_;
+  Axis across_, down_;
+  std::vector<int16_t> across_pairs_;  // the weights across, each split into a high and a low part
+  std::vector<int16_t> row_;           // one row of the box, its pixels as pairs to match
+  std::vector<uint8_t> narrowed_;      // box height x width: the rows of the box, resized across
+  std::vector<int32_t> sums_;          // one row of out, before rounding
+};
+
+}  // namespace canthus

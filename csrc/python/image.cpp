@@ -1,0 +1,66 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <mutex>
+#include <tuple>
+
+#include "image/resize.h"
+#include "python/bindings.h"
+
+namespace py = pybind11;
+
+namespace canthus::python {
+namespace {
+
+using Image = py::array_t<uint8_t, py::array::c_style>;
+
+Box checked(int source_width, int source_height, const std::tuple<int, int, int, int>& edges, int width,
+            int height) {
+  const auto [left, top, right, bottom] = edges;
+  constexpr int most = 32767;
+  if (source_width > most || source_height > most || width < 1 || height < 1 || width > most || height > most)
+    throw std::invalid_argument("images have 1 to 32767 columns and rows");
+  if (left < 0 || top < 0 || right <= left || bottom <= top || right > source_width || bottom > source_height)
+    throw std::invalid_argument("the box (left, top, right, bottom) holds pixels and lies within the image");
+  return {left, top, right, bottom};
+}
+
+// Holds scratch memory, and the GIL is let go while it works: so it needs a lock of its own.
+struct SharedResize {
+  SharedResize(int source_width, int source_height, std::tuple<int, int, int, int> box, int width, int height)
+      : source_width(source_width),
+        source_height(source_height),
+        width(width),
+        height(height),
+        resize(checked(source_width, source_height, box, width, height), width, height) {}
+  const py::ssize_t source_width, source_height, width, height;
+  std::mutex mutex;
+  Resize resize;
+};
+
+Image resized(SharedResize& self, const Image& image, std::optional<Image> out) {
+  if (image.ndim() != 2 || image.shape(0) != self.source_height || image.shape(1) != self.source_width)
+    throw std::invalid_argument("the image has the shape (source_height, source_width)");
+  Image result = out ? *out : Image({self.height, self.width});
+  if (result.ndim() != 2 || result.shape(0) != self.height || result.shape(1) != self.width)
+    throw std::invalid_argument("out has the shape (height, width)");
+  const uint8_t* from = image.data();
+  uint8_t* to = result.mutable_data();
+  {
+    py::gil_scoped_release released;
+    std::lock_guard lock(self.mutex);
+    self.resize(from, static_cast<size_t>(self.source_width), to);
+  }
+  return result;
+}
+
+}  // namespace
+
+void add_image(py::module_& m) {
+  py::class_<SharedResize>(m, "Resize")
+      .def(py::init<int, int, std::tuple<int, int, int, int>, int, int>(), py::arg("source_width"),
+           py::arg("source_height"), py::arg("box"), py::arg("width"), py::arg("height"))
+      .def("__call__", &resized, py::arg("image").noconvert(), py::arg("out").noconvert() = py::none());
+}
+
+}  // namespace canthus::python

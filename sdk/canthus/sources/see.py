@@ -1,0 +1,69 @@
+"""A sequence of the SEE data set: two folders of numbered JPEGs, frames and event images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canthus.errors import SourceError
+from canthus.sources import Images, Packet
+
+FRAMES_PER_SECOND = 30
+
+
+class SeeSequence:
+    """`SEE/frame/LABEL/NAME`, with its event images in `SEE/event/LABEL/NAME`.
+
+    Raises:
+        SourceError: no such folders, no or other numbers of images, or Pillow isn't installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._frames = sorted(path.glob("*.jpg"))
+        if not self._frames:
+            raise SourceError(f"{path}: holds no .jpg images; give the frames of a sequence, SEE/frame/LABEL/NAME")
+        parts = path.absolute().parts
+        if len(parts) < 4 or parts[-3] != "frame":
+            raise SourceError(f"{path}: not the frames of a SEE sequence, which lie in SEE/frame/LABEL/NAME")
+        folder = Path(*parts[:-3], "event", *parts[-2:])
+        self._events = [folder / frame.name for frame in self._frames]
+        if absent := [event for event in self._events if not event.is_file()]:
+            raise SourceError(f"{absent[0]}: missing; every frame needs its event image ({len(absent)} are missing)")
+        height, width = _read(self._frames[0]).shape
+        self.sensor = (width, height)
+
+    def __enter__(self) -> SeeSequence:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Packet]:
+        """Image n is at n / 30 seconds."""
+        for i, (frame, event) in enumerate(zip(self._frames, self._events, strict=True)):
+            yield Images(self._read(frame), self._read(event), i * 1_000_000 // FRAMES_PER_SECOND)
+
+    def _read(self, path: Path) -> NDArray[np.uint8]:
+        image = _read(path)
+        width, height = self.sensor
+        if image.shape != (height, width):
+            raise SourceError(f"{path}: is of size {image.shape}, and the sequence's first frame {(height, width)}")
+        return image
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise SourceError(f"{path}: reading it needs Pillow: pip install 'canthus[see]'") from error
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise SourceError(f"{path}: not a readable image ({error}); copy the data set again") from error

@@ -1,0 +1,215 @@
+"""The stream over one sensor: events and frames go in, expressions come out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canthus._native import EventWindow, Resize
+from canthus.engine import Answer, Engine, Features
+from canthus.errors import EventError, FrameError
+from canthus.events import Events, as_events, prepare
+from canthus.expression import Expression
+
+Image = NDArray[np.uint8]
+
+
+class _Moment(NamedTuple):
+    """A moment's engine-sized images."""
+
+    time_us: int
+    frame: Image
+    event: Image
+
+
+class Stream:
+    """Reads expressions from one sensor. Synchronous, for one thread, and deterministic.
+
+    No clock but the sensor's has a say: the same events and frames give the same answers, however the events
+    were cut into packets and however fast they came.
+
+    Args:
+        engine: a loaded bundle; several streams may share one.
+        sensor: (width, height) in pixels.
+        roi: (left, top, width, height) of the part that shows the eye, in pixels; None takes the largest
+            centred rectangle of the engine's aspect.
+
+    Raises:
+        FrameError: the sensor or roi is empty, or the roi lies outside the sensor.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sensor: tuple[int, int] = (346, 260),
+        roi: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.sensor = sensor
+        height, width = engine.image_size
+        self.roi = _centred(sensor, (width, height)) if roi is None else roi
+        left, top, roi_width, roi_height = self.roi
+        box = (left, top, left + roi_width, top + roi_height)
+        try:
+            self._window = EventWindow(*sensor, engine.event_contribution, engine.event_neutral)
+            self._resize = Resize(*sensor, box, width, height)
+        except ValueError as error:
+            raise FrameError(f"sensor {sensor} and roi {self.roi}: {error}") from error
+        self._event_image = np.empty((sensor[1], sensor[0]), np.uint8)
+        self._newest_event_us: int | None = None
+        self._oldest_frame_us: int | None = None
+        self._newest_frame_us: int | None = None
+        self._unprimed: _Moment | None = None
+        self._firsts: deque[tuple[int, Features]] = deque()
+
+    def push_events(self, t: Any, x: Any = None, y: Any = None, p: Any = None) -> None:
+        """Give events, in the order of their times; packets of any size.
+
+        Args:
+            t: int64 (N,), microseconds of the sensor's clock; or all events as one structured array with the
+                fields t (or timestamp), x, y, p (or polarity), or as a dv_processing.EventStore.
+            x, y: integers (N,), column and row.
+            p: bool or uint8 (N,), 1 brighter, 0 darker.
+
+        Raises:
+            EventError: wrong types or lengths, events that go back in time or lie outside the sensor. None of
+                the packet was taken.
+        """
+        given = as_events(t) if x is None and y is None and p is None else Events(t, x, y, p)
+        events = prepare(given)
+        refused = self._window.push(*events)
+        if refused is not None:
+            raise self._refusal(events, refused)
+        if len(events.t):
+            self._newest_event_us = int(events.t[-1])
+
+    def push_frame(self, image: Image, t: int) -> Expression | None:
+        """Give a frame, after the events up to its time.
+
+        Args:
+            image: grey, uint8 (height, width), of the sensor's size.
+            t: microseconds of the sensor's clock.
+
+        Returns:
+            The expression at t, or None until there was a frame `span_us` (0.4 s) before.
+
+        Raises:
+            FrameError: another size or type, or a time that is not after the last frame's. The stream is as
+                it was before.
+        """
+        start = time.perf_counter_ns()
+        self._check_image("frame", image)
+        t = self._check_time(t)
+        window_us = self.engine.window_us
+        try:
+            self._window.image(t, window_us, self._event_image)
+        except IndexError as error:
+            raise FrameError(
+                f"frame at {t} us comes too late: the newest event is at {self._newest_event_us} us, and only "
+                "those of one second are kept; give events and frames in the order of their times"
+            ) from error
+        missing = () if self._window.count(t, window_us) else ("events",)
+        return self._answer(image, self._event_image, t, missing, start)
+
+    def push_images(self, frame: Image, event: Image, t: int) -> Expression | None:
+        """As `push_frame`, with an event image that was already accumulated, uint8 (height, width)."""
+        start = time.perf_counter_ns()
+        self._check_image("frame", frame)
+        self._check_image("event image", event)
+        return self._answer(frame, event, self._check_time(t), (), start)
+
+    def prepare(self) -> None:
+        """Do the work for later answers that the newest frame left: call it when the app has a moment.
+
+        It takes about as long as an answer. Where it isn't called, the next frame does it first.
+        """
+        if self._unprimed is not None:
+            moment, self._unprimed = self._unprimed, None
+            self._firsts.append((moment.time_us, self.engine.prime(moment.frame, moment.event)))
+
+    def _answer(self, frame: Image, event: Image, t: int, missing: tuple[str, ...], start: int) -> Expression | None:
+        self.prepare()
+        moment = _Moment(t, *(self._resize(np.ascontiguousarray(image)) for image in (frame, event)))
+        if self._oldest_frame_us is None:
+            self._oldest_frame_us = t
+        self._newest_frame_us = t
+        self._unprimed = moment
+        if self._oldest_frame_us > t - self.engine.span_us + self.engine.window_us // 2:
+            return None  # this young, nothing was seen a span ago
+        first = self._first(t - self.engine.span_us)
+        if first is None:
+            return None
+        first_us, features = first
+        if abs(t - self.engine.span_us - first_us) > self.engine.window_us:
+            missing = (*missing, "first")
+        answer = self.engine.react(moment.frame, moment.event, features)
+        return self._expression(answer, t, missing, (time.perf_counter_ns() - start) // 1000)
+
+    def _first(self, wanted_us: int) -> tuple[int, Features] | None:
+        """The stored moment nearest to a time; none if that is off by more than half the span."""
+        while len(self._firsts) > 1 and self._firsts[1][0] <= wanted_us:
+            self._firsts.popleft()
+        # The nearest is now the first, at or before the time, or the second, after it.
+        nearest = min(list(self._firsts)[:2], key=lambda first: abs(first[0] - wanted_us), default=None)
+        if nearest is None or abs(nearest[0] - wanted_us) > self.engine.span_us // 2:
+            return None
+        return nearest
+
+    def _expression(self, answer: Answer, t: int, missing: tuple[str, ...], latency_us: int) -> Expression:
+        probabilities, weights = answer.probabilities[0], answer.experts[0]
+        return Expression(
+            label=self.engine.labels[int(probabilities.argmax())],
+            probabilities=probabilities,
+            labels=self.engine.labels,
+            time_us=t,
+            latency_us=latency_us,
+            experts=tuple(int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > 0),
+            missing=missing,
+        )
+
+    def _check_image(self, name: str, image: Any) -> None:
+        shape = (self.sensor[1], self.sensor[0])
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+            kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+            raise FrameError(f"the {name} is {kind}, not a numpy array of uint8 grey levels, 0 to 255")
+        if image.shape != shape:
+            raise FrameError(f"the {name} is of shape {image.shape}, not the sensor's (height, width) = {shape}")
+
+    def _check_time(self, t: Any) -> int:
+        if not isinstance(t, int | np.integer) or isinstance(t, bool):
+            raise FrameError(f"the frame's time is a {type(t).__name__}; give whole microseconds")
+        if self._newest_frame_us is not None and t <= self._newest_frame_us:
+            raise FrameError(
+                f"frame at {t} us, but the one before was at {self._newest_frame_us} us; give frames in the order "
+                "of their times, and a new Stream for a new recording"
+            )
+        return int(t)
+
+    def _refusal(self, events: Events, i: int) -> EventError:
+        t, x, y, p = (int(array[i]) for array in events)
+        width, height = self.sensor
+        bits = 8 * events.x.dtype.itemsize
+        before = int(events.t[i - 1]) if i else self._newest_event_us
+        if before is not None and t < before:
+            return EventError(
+                f"event {i} of the packet is at {t} us, the one before at {before} us; sort events by time, and "
+                "give a new recording to a new Stream"
+            )
+        if p > 1:
+            return EventError(f"event {i} of the packet has polarity {p}; give 1 for brighter, 0 for darker")
+        x, y = (v - (1 << bits) if v >= 1 << (bits - 1) else v for v in (x, y))  # as it was before `prepare`
+        return EventError(
+            f"event {i} of the packet is at x = {x}, y = {y}, outside the sensor of {width} x {height}; "
+            "tell Stream the sensor that the events come from"
+        )
+
+
+def _centred(sensor: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The largest centred rectangle (left, top, width, height) of an aspect (width, height) in a sensor."""
+    width = min(sensor[0], round(sensor[1] * aspect[0] / aspect[1]))
+    height = min(sensor[1], round(sensor[0] * aspect[1] / aspect[0]))
+    return (sensor[0] - width) // 2, (sensor[1] - height) // 2, width, height
