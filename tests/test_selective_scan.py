@@ -60,6 +60,12 @@ def test_nothing_to_do(batch, tokens):
     assert np.array_equal(state, np.zeros((batch, 8, 16)))
 
 
+def test_empty_arrays_of_huge_sizes_take_no_time():
+    empty = np.zeros((1, 2**40, 0), np.float32)
+    none = np.zeros((2**40, 0), np.float32)
+    assert selective_scan(empty, empty, none, none, none).shape == empty.shape
+
+
 @INSTRUCTION_SETS
 @pytest.mark.parametrize("states", [3, 16])
 def test_nan_stays_in_its_channel_and_after_its_token(states, instruction_set):
