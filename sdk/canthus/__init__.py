@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from canthus.events import Events
     from canthus.expression import Expression
     from canthus.sources import Frame, Images, Source, open
+    from canthus.sources.watch import watch
     from canthus.stream import Stream
-    from canthus.watch import watch
 
 _HOMES = {
     "Answer": "engine",
@@ -46,7 +46,7 @@ _HOMES = {
     "load": "engine",
     "open": "sources",
     "read_bundle": "bundle",
-    "watch": "watch",
+    "watch": "sources.watch",
 }
 """Where each name lives; a module is imported when one of its names is first used."""
 
@@ -81,5 +81,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'canthus' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"canthus.{_HOMES[name]}"), name)
-    globals()[name] = value  # also where a module of the same name was just put there
+    globals()[name] = value
     return value

@@ -67,7 +67,7 @@ def prepare(events: Events) -> Events:
             raise EventError(f"the events' {name} is {array.dtype}; give whole pixels, as int16 or uint16")
     if p.dtype not in (np.bool_, np.uint8, np.int8):
         raise EventError(f"the events' p is {p.dtype}; give bool, or uint8 with 0 darker and 1 brighter")
-    if x.dtype.itemsize == y.dtype.itemsize == 2:
+    if {x.dtype, y.dtype} <= {np.dtype(np.int16), np.dtype(np.uint16)}:
         x, y = (np.ascontiguousarray(a).view(np.uint16) for a in (x, y))
     else:  # what is negative becomes huge, and is refused as outside the sensor
         x, y = (a.astype(np.int64).view(np.uint64) for a in (x, y))

@@ -83,7 +83,7 @@ class Stream:
         events = prepare(given)
         refused = self._window.push(*events)
         if refused is not None:
-            raise self._refusal(events, refused)
+            raise self._refusal(given, refused)
         if len(events.t):
             self._newest_event_us = int(events.t[-1])
 
@@ -128,26 +128,32 @@ class Stream:
         It takes about as long as an answer. Where it isn't called, the next frame does it first.
         """
         if self._unprimed is not None:
-            moment, self._unprimed = self._unprimed, None
-            self._firsts.append((moment.time_us, self.engine.prime(moment.frame, moment.event)))
+            time_us, frame, event = self._unprimed
+            self._firsts.append((time_us, self.engine.prime(frame, event)))
+            self._unprimed = None
 
     def _answer(self, frame: Image, event: Image, t: int, missing: tuple[str, ...], start: int) -> Expression | None:
         self.prepare()
         moment = _Moment(t, *(self._resize(np.ascontiguousarray(image)) for image in (frame, event)))
-        if self._oldest_frame_us is None:
-            self._oldest_frame_us = t
-        self._newest_frame_us = t
-        self._unprimed = moment
-        if self._oldest_frame_us > t - self.engine.span_us + self.engine.window_us // 2:
-            return None  # this young, nothing was seen a span ago
-        first = self._first(t - self.engine.span_us)
+        oldest_us = t if self._oldest_frame_us is None else self._oldest_frame_us
+        expression = None
+        # Younger than that, nothing was seen a span ago; half a window, since frames aren't to the microsecond.
+        if t - oldest_us >= self.engine.span_us - self.engine.window_us // 2:
+            expression = self._react(moment, missing, start)
+        # Only now, so that a stream whose engine failed is as it was before.
+        self._oldest_frame_us, self._newest_frame_us, self._unprimed = oldest_us, t, moment
+        return expression
+
+    def _react(self, moment: _Moment, missing: tuple[str, ...], start: int) -> Expression | None:
+        wanted_us = moment.time_us - self.engine.span_us
+        first = self._first(wanted_us)
         if first is None:
             return None
         first_us, features = first
-        if abs(t - self.engine.span_us - first_us) > self.engine.window_us:
+        if abs(wanted_us - first_us) > self.engine.window_us:
             missing = (*missing, "first")
         answer = self.engine.react(moment.frame, moment.event, features)
-        return self._expression(answer, t, missing, (time.perf_counter_ns() - start) // 1000)
+        return self._expression(answer, moment.time_us, missing, (time.perf_counter_ns() - start) // 1000)
 
     def _first(self, wanted_us: int) -> tuple[int, Features] | None:
         """The stored moment nearest to a time; none if that is off by more than half the span."""
@@ -182,6 +188,8 @@ class Stream:
     def _check_time(self, t: Any) -> int:
         if not isinstance(t, int | np.integer) or isinstance(t, bool):
             raise FrameError(f"the frame's time is a {type(t).__name__}; give whole microseconds")
+        if not -(2**63) <= t < 2**63:
+            raise FrameError(f"the frame's time {t} is no int64; give microseconds of the sensor's clock")
         if self._newest_frame_us is not None and t <= self._newest_frame_us:
             raise FrameError(
                 f"frame at {t} us, but the one before was at {self._newest_frame_us} us; give frames in the order "
@@ -189,19 +197,17 @@ class Stream:
             )
         return int(t)
 
-    def _refusal(self, events: Events, i: int) -> EventError:
-        t, x, y, p = (int(array[i]) for array in events)
+    def _refusal(self, given: Events, i: int) -> EventError:
+        t, x, y, p = (int(array[i]) for array in given)
         width, height = self.sensor
-        bits = 8 * events.x.dtype.itemsize
-        before = int(events.t[i - 1]) if i else self._newest_event_us
+        before = int(given.t[i - 1]) if i else self._newest_event_us
         if before is not None and t < before:
             return EventError(
                 f"event {i} of the packet is at {t} us, the one before at {before} us; sort events by time, and "
                 "give a new recording to a new Stream"
             )
-        if p > 1:
+        if p not in (0, 1):
             return EventError(f"event {i} of the packet has polarity {p}; give 1 for brighter, 0 for darker")
-        x, y = (v - (1 << bits) if v >= 1 << (bits - 1) else v for v in (x, y))  # as it was before `prepare`
         return EventError(
             f"event {i} of the packet is at x = {x}, y = {y}, outside the sensor of {width} x {height}; "
             "tell Stream the sensor that the events come from"

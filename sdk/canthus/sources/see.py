@@ -23,7 +23,7 @@ class SeeSequence:
     """
 
     def __init__(self, path: Path) -> None:
-        self._frames = sorted(path.glob("*.jpg"))
+        self._frames = sorted(path.glob("*.jpg"), key=_number)
         if not self._frames:
             raise SourceError(f"{path}: holds no .jpg images; give the frames of a sequence, SEE/frame/LABEL/NAME")
         parts = path.absolute().parts
@@ -45,9 +45,9 @@ class SeeSequence:
         pass
 
     def __iter__(self) -> Iterator[Packet]:
-        """Image n is at n / 30 seconds."""
-        for i, (frame, event) in enumerate(zip(self._frames, self._events, strict=True)):
-            yield Images(self._read(frame), self._read(event), i * 1_000_000 // FRAMES_PER_SECOND)
+        """Image n, by the number in its name, is at n / 30 seconds."""
+        for frame, event in zip(self._frames, self._events, strict=True):
+            yield Images(self._read(frame), self._read(event), int(frame.stem) * 1_000_000 // FRAMES_PER_SECOND)
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
         image = _read(path)
@@ -55,6 +55,12 @@ class SeeSequence:
         if image.shape != (height, width):
             raise SourceError(f"{path}: is of size {image.shape}, and the sequence's first frame {(height, width)}")
         return image
+
+
+def _number(path: Path) -> int:
+    if not (path.stem.isascii() and path.stem.isdigit()):
+        raise SourceError(f"{path}: not named by its number, as 00000.jpg is, which gives its time; remove it")
+    return int(path.stem)
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
