@@ -1,5 +1,7 @@
 """Event accumulation against the camera maker's own, and what is refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,7 +121,7 @@ def test_packets_may_be_cut_anywhere():
     whole, cut = EventWindow(WIDTH, HEIGHT, 0.1), EventWindow(WIDTH, HEIGHT, 0.1)
     push(whole, events)
     edges = [0, 1, 1, 2, 40, 1000, 2999, 3000]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         push(cut, Events(*(array[begin:end] for array in events)))
     for end in (5000, 20_000, WINDOW_US):
         np.testing.assert_array_equal(whole.image(end, 10_000), cut.image(end, 10_000))
