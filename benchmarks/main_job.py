@@ -57,6 +57,7 @@ def main():
     times = {name: [] for name in runs}
     for _ in range(ROUNDS):
         for name, run in runs.items():
+            time.sleep(0.05)  # OpenMP's threads spin for a while after PyTorch's work
             run()  # each is measured warm, whoever ran before it
             times[name].append(milliseconds(run))
     median = {name: statistics.median(values) for name, values in times.items()}

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from canthus.cli import main
+
 DATA = Path(__file__).parent / "data"
 sys.path.insert(0, str(DATA))
 
@@ -53,4 +55,12 @@ def small_bundle(small_checkpoint, annotation, tmp_path_factory):
 
     path = tmp_path_factory.mktemp("bundle") / "small.canthus"
     export(small_checkpoint, annotation, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory):
+    """One second of a moving eye."""
+    path = tmp_path_factory.mktemp("recording") / "eye.aedat4"
+    assert main(["synthesize", str(path), "--seconds", "1"]) == 0
     return path

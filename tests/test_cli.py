@@ -5,14 +5,6 @@ import json
 import pytest
 
 from canthus.cli import COMMANDS, main
-from canthus_model.synthesize import recording  # noqa: F401 (dv-processing is needed for all of this)
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("recording") / "eye.aedat4"
-    assert main(["synthesize", str(path), "--seconds", "1"]) == 0
-    return path
 
 
 def test_help_of_every_command_teaches(capsys):
@@ -42,15 +34,15 @@ def test_verify_tells_a_machine_that_computes_otherwise(small_bundle, capsys, mo
     assert "FAILED" in capsys.readouterr().out
 
 
-def test_run_on_a_recording(small_bundle, recorded, capsys):
-    assert main(["run", str(small_bundle), str(recorded)]) == 0
+def test_run_on_a_recording(small_bundle, recording, capsys):
+    assert main(["run", str(small_bundle), str(recording)]) == 0
     lines, summary = capsys.readouterr()
     assert len(lines.splitlines()) == 18  # 30 frames, the first 12 of which have no moment 0.4 s before
     assert summary.startswith("18 expressions; frame to answer p50")
 
 
-def test_run_for_machines(small_bundle, recorded, capsys):
-    assert main(["run", str(small_bundle), str(recorded), "--json"]) == 0
+def test_run_for_machines(small_bundle, recording, capsys):
+    assert main(["run", str(small_bundle), str(recording), "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(answers) == 18
     for answer in answers:

@@ -1,4 +1,8 @@
 // The kernels for one instruction set. Compiled once for each, with CANTHUS_INSTRUCTION_SET its name.
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
 #include "selective_scan/units.h"
 
 #define CANTHUS_TEXT_OF(name) #name

@@ -58,6 +58,8 @@ float* scratch(std::size_t floats) {
 }
 
 void forward(const Kernel& kernel, const Inputs& in, const Outputs& out, const Parallel& parallel) {
+  // Arrays without elements may still have sizes beyond counting; don't count.
+  if (in.sizes.tokens == 0 && (in.sizes.states == 0 || !out.last_state)) return;
   std::atomic<bool> done{true};
   auto unit = [&](std::size_t index) {
     if (!kernel.forward(in, out, static_cast<std::int64_t>(index))) done = false;

@@ -22,17 +22,10 @@ static inline Vector splat(float x) { return Vector{} + x; }
 
 // Sum of all lanes, by halves.
 static inline float sum(Vector v) {
-#if defined(__AVX512F__) || defined(__AVX__)
-  typedef float Four __attribute__((vector_size(16)));
 #if defined(__AVX512F__)
-  typedef float Eight __attribute__((vector_size(32)));
-  const Eight half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                     __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-#else
-  const Vector half = v;
-#endif
-  const Four four =
-      __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+  return _mm512_reduce_add_ps((__m512)v);
+#elif defined(__AVX__)
+  const __m128 four = _mm256_castps256_ps128((__m256)v) + _mm256_extractf128_ps((__m256)v, 1);
   return (four[0] + four[2]) + (four[1] + four[3]);
 #else
   return (v[0] + v[2]) + (v[1] + v[3]);
