@@ -12,9 +12,7 @@ BILINEAR = Image.Resampling.BILINEAR
 
 
 def pillow(image, box, width, height):
-    """Rows first, then columns, in two calls: Pillow 13 takes columns first for some images taller than wide."""
-    cropped = Image.fromarray(image).crop(box)
-    return np.asarray(cropped.resize((width, cropped.height), BILINEAR).resize((width, height), BILINEAR))
+    return np.asarray(Image.fromarray(image).crop(box).resize((width, height), BILINEAR))
 
 
 def make_image(width, height, seed=0, levels=256):
@@ -24,7 +22,7 @@ def make_image(width, height, seed=0, levels=256):
 
 @st.composite
 def resizes(draw):
-    width, height = draw(st.integers(1, 90)), draw(st.integers(1, 90))
+    width, height = draw(st.integers(1, 99)), draw(st.integers(1, 99))
     left, top = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
     box = (left, top, draw(st.integers(left + 1, width)), draw(st.integers(top + 1, height)))
     return width, height, box, draw(st.integers(1, 120)), draw(st.integers(1, 120))

@@ -122,7 +122,7 @@ class Engine:
                     f"the {name} is of shape {image.shape}, not (height, width) = {self.image_size} "
                     "or a batch of those; canthus.Stream crops and resizes sensor images"
                 )
-            images.append(np.ascontiguousarray(image if image.ndim == 3 else image[None]))
+            images.append(image if image.ndim == 3 else image[None])
         if len(images[0]) != len(images[1]):
             raise FrameError(f"{len(images[0])} frames but {len(images[1])} event images; give pairs")
         return images[0], images[1]
