@@ -31,6 +31,7 @@ demo: install
 	$(BIN)/canthus verify demo/eye.canthus
 	$(BIN)/canthus synthesize demo/eye.aedat4 --seconds 5 --preview demo/eye.png
 	$(BIN)/canthus run demo/eye.canthus demo/eye.aedat4
+	@echo "The weights are untrained, so the expressions mean nothing. Look at demo/eye.png to see what was run on."
 
 test: install
 	$(BIN)/python -m pytest
