@@ -12,7 +12,6 @@ from pathlib import Path
 
 import onnx
 import torch
-from canthus.operators import library_path
 from torch import nn
 
 import canthus.manifest
@@ -20,6 +19,7 @@ from canthus.bundle import write_bundle
 from canthus.engine import Engine
 from canthus.errors import CheckpointError, ExportError
 from canthus.manifest import Manifest
+from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import PRIME, REACT, OnnxRuntime
 from canthus.verify import TOLERANCE, Golden, replay
 from canthus_exporter.fold import Prime, React
