@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from . import anatomy
+from canthus_model.synthesize import anatomy
 
 SKIN_MARGIN = 20  # rows of skin above and below the picture that a moving brow brings into it
 EYEBALL_TEXELS = 400  # the eyeball's texture covers -1..1 of its radius in both directions

@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the recording that `arguments` ask for and return 0; RecordingError if it can't be made."""
     _check(arguments)
-    from . import preview, recording
-    from .eye import Eye
+    from canthus_model.synthesize import preview, recording
+    from canthus_model.synthesize.eye import Eye
 
     if arguments.preview:
         preview.check(arguments.preview)

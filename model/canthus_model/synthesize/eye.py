@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from . import anatomy, appearance
-from .motion import Motion, Pose
+from canthus_model.synthesize import anatomy, appearance
+from canthus_model.synthesize.motion import Motion, Pose
 
 _Y, _X = np.mgrid[: anatomy.HEIGHT, : anatomy.WIDTH].astype(np.float32)
 _ROWS = np.arange(anatomy.HEIGHT, dtype=np.float32)[:, None]

@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from canthus.errors import RecordingError
-
-from .sensor import EventCamera, EventPixels, FrameCamera
+from canthus_model.synthesize.sensor import EventCamera, EventPixels, FrameCamera
 
 CAMERA_NAME = "DAVIS346_synthetic"
 FIRST_TIME = 1_700_000_000_000_000  # microseconds: sensor clocks count from 1970
