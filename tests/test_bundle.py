@@ -3,6 +3,7 @@
 import shutil
 import zipfile
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -63,6 +64,23 @@ def test_one_changed_byte_in_a_member(small_bundle, tmp_path, member):
     path = rewrite(small_bundle, tmp_path / "changed.canthus", flip)
     with pytest.raises(canthus.BundleError, match=f"{member} is not what was exported"):
         canthus.load(path)
+
+
+def test_changed_bytes_never_escape_as_another_error(small_bundle, tmp_path):
+    content, random = small_bundle.read_bytes(), Random(0)
+    path = tmp_path / "changed.canthus"
+    refused = 0
+    for _ in range(150):
+        changed = bytearray(content)
+        for _ in range(random.choice([1, 2, 8])):  # in the manifest, or in the table of contents
+            at = random.choice([random.randrange(2500), len(content) - 1 - random.randrange(500)])
+            changed[at] = random.randrange(256)
+        path.write_bytes(changed)
+        try:
+            canthus.load(path)
+        except canthus.BundleError:
+            refused += 1
+    assert refused > 100
 
 
 def test_changed_byte_in_place(small_bundle, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from random import Random
 
 import pytest
 import torch
@@ -91,6 +92,23 @@ def test_truncated_checkpoint_is_refused(tmp_path, small_checkpoint):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match=r"cut\.pth"):
         load_network(path)
+
+
+def test_changed_bytes_never_escape_as_another_error(tmp_path, small_checkpoint):
+    content, random = small_checkpoint.read_bytes(), Random(0)
+    path = tmp_path / "changed.pth"
+    refused = 0
+    for _ in range(150):
+        changed = bytearray(content)
+        for _ in range(random.choice([1, 2, 8])):  # in the pickle, or in the table of contents
+            at = random.choice([random.randrange(60_000), len(content) - 1 - random.randrange(40_000)])
+            changed[at] = random.randrange(256)
+        path.write_bytes(changed)
+        try:
+            load_network(path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 100
 
 
 def test_missing_file_and_other_content_are_refused(tmp_path):

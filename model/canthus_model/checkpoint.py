@@ -58,7 +58,7 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path}: holds Python objects other than tensors, and reading them could run code; nothing was "
             "run. Save it again as torch.save({'state_dict': network.state_dict()}, path)"
         ) from error
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # a damaged pickle can make the unpickler raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: not a checkpoint, or a damaged one ({reason}). It must be what torch.save writes"
