@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from canthus.bundle import Bundle, read_bundle
 from canthus.errors import EngineError, FrameError
+from canthus.images import check_grey
 from canthus.manifest import Manifest
 from canthus.operators import library_path
 from canthus.runtimes import Floats, Images, Runtime
@@ -114,9 +115,7 @@ class Engine:
     def _check_images(self, frame: Images, event: Images) -> tuple[Images, Images]:
         images = []
         for name, image in (("frame", frame), ("event image", event)):
-            if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-                kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
-                raise FrameError(f"the {name} is {kind}, not a numpy array of uint8 grey levels, 0 to 255")
+            check_grey(name, image)
             if image.ndim not in (2, 3) or image.shape[-2:] != self.image_size:
                 raise FrameError(
                     f"the {name} is of shape {image.shape}, not (height, width) = {self.image_size} "

@@ -14,6 +14,7 @@ from canthus.engine import Answer, Engine, Features
 from canthus.errors import EventError, FrameError
 from canthus.events import Events, as_events, prepare
 from canthus.expression import Expression
+from canthus.images import check_grey
 
 Image = NDArray[np.uint8]
 
@@ -179,9 +180,7 @@ class Stream:
 
     def _check_image(self, name: str, image: Any) -> None:
         shape = (self.sensor[1], self.sensor[0])
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-            kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
-            raise FrameError(f"the {name} is {kind}, not a numpy array of uint8 grey levels, 0 to 255")
+        check_grey(name, image)
         if image.shape != shape:
             raise FrameError(f"the {name} is of shape {image.shape}, not the sensor's (height, width) = {shape}")
 
