@@ -89,6 +89,14 @@ def test_what_does_not_verify_is_not_written(small_checkpoint, annotation, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_names_are_no_markup(small_checkpoint, annotation, tmp_path, capsys):
+    odd = tmp_path / "[/bold]" / "a[red]b.pth"
+    odd.parent.mkdir(parents=True)
+    odd.symlink_to(small_checkpoint)
+    export(odd, annotation, tmp_path / "eye.canthus")
+    assert str(odd) in capsys.readouterr().err
+
+
 def test_output_folder_must_exist(small_checkpoint, annotation, tmp_path):
     with pytest.raises(canthus.ExportError, match="there is no folder"):
         export(small_checkpoint, annotation, tmp_path / "no" / "eye.canthus")

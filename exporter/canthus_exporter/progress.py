@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
 
 class Progress:
@@ -23,7 +24,7 @@ class Progress:
         with self._console.status(f"{name} …"):
             yield step
         seconds = time.perf_counter() - start
-        self._console.print(f"  {name:<8} {step.text}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
+        self._console.print(f"  {name:<8} {escape(step.text)}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
 
 
 class Step:
