@@ -7,11 +7,9 @@ the Accumulator is given an EventStore that was made before; bincount only sums,
 Each figure is the median of repeated turns, taken by turns so that all see the same machine.
 """
 
-import os
-import time
-
 import dv_processing as dv
 import numpy as np
+from stopwatch import keep_to_one_core, microseconds
 
 from canthus._native import EventWindow
 from canthus.events import Events, prepare
@@ -22,8 +20,7 @@ WARM_UP = 80  # packets: over two seconds, so that old events are let go and mem
 
 
 def main() -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    keep_to_one_core()
     print(f"{'events':>10} {'canthus':>12} {'dv':>18} {'numpy.bincount':>18}")
     for count in (33_000, 1_000_000):
         ours, dvs, numpys = measure(count)
@@ -59,19 +56,12 @@ def measure(count: int) -> list[float]:
         times += WINDOW_US
     spent = []
     for turn in range(WARM_UP, WARM_UP + TURNS):
-        spent.append([stopwatch(way, turn) for way in ways])
+        spent.append([microseconds(way, turn) for way in ways])
         times += WINDOW_US
     grey = dv_image(0)
     if not np.array_equal(image, np.where(grey == 128, 127, grey)):
         raise SystemExit("canthus and dv-processing drew different images")
     return list(np.median(spent, axis=0))
-
-
-def stopwatch(way, turn: int) -> float:
-    """Microseconds that one turn takes."""
-    start = time.perf_counter_ns()
-    way(turn)
-    return (time.perf_counter_ns() - start) / 1000
 
 
 def make_accumulator() -> dv.Accumulator:

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import torch
+from stopwatch import microseconds
 
 import canthus
 from canthus_model import mamba
@@ -18,12 +19,6 @@ from canthus_model.selective_scan_reference import selective_scan_reference
 
 THREADS = 2
 ROUNDS = 30
-
-
-def milliseconds(call):
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1000
 
 
 def eager(network, scan, frame, event):
@@ -59,7 +54,7 @@ def main():
         for name, run in runs.items():
             time.sleep(0.05)  # OpenMP's threads spin for a while after PyTorch's work
             run()  # each is measured warm, whoever ran before it
-            times[name].append(milliseconds(run))
+            times[name].append(microseconds(run) / 1000)
     median = {name: statistics.median(values) for name, values in times.items()}
     for name, value in median.items():
         print(f"{name:<24} {value:8.2f} ms")

@@ -6,11 +6,9 @@ One core. Pillow's image is made before, and its result stays an image: only cro
 Each figure is the median of repeated turns, taken by turns so that both see the same machine.
 """
 
-import os
-import time
-
 import numpy as np
 from PIL import Image
+from stopwatch import keep_to_one_core, microseconds
 
 from canthus._native import Resize
 
@@ -23,8 +21,7 @@ CASES = (  # sensor, box, size of the result
 
 
 def main() -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    keep_to_one_core()
     for sensor, box, size in CASES:
         ours, pillows = measure(sensor, box, size)
         print(f"{sensor} {box} -> {size}: canthus {ours:.0f} us, Pillow {pillows:.0f} us, {pillows / ours:.1f}x")
@@ -38,17 +35,10 @@ def measure(sensor: tuple[int, int], box: tuple[int, int, int, int], size: tuple
         return image.crop(box).resize(size, Image.Resampling.BILINEAR)
 
     ways = (lambda: resize(pixels, out), pillow_resize)
-    spent = [[stopwatch(way) for way in ways] for _ in range(TURNS)]
+    spent = [[microseconds(way) for way in ways] for _ in range(TURNS)]
     if not np.array_equal(out, np.asarray(pillow_resize())):
         raise SystemExit("canthus and Pillow made different images")
     return list(np.median(spent, axis=0))
-
-
-def stopwatch(way) -> float:
-    """Microseconds that one call takes."""
-    start = time.perf_counter_ns()
-    way()
-    return (time.perf_counter_ns() - start) / 1000
 
 
 if __name__ == "__main__":

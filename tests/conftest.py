@@ -1,6 +1,5 @@
 """What several tests share: the parity cases, and a small network exported once."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,8 +11,6 @@ from canthus.cli import main
 DATA = Path(__file__).parent / "data"
 sys.path.insert(0, str(DATA))
 
-LABELS = ["angry", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
-
 
 @pytest.fixture(scope="session")
 def cases():
@@ -23,10 +20,8 @@ def cases():
 
 
 @pytest.fixture(scope="session")
-def annotation(tmp_path_factory):
-    path = tmp_path_factory.mktemp("see") / "emotion.json"
-    path.write_text(json.dumps({"labels": LABELS, "database": {}}))
-    return path
+def annotation():
+    return Path(__file__).parent.parent / "examples" / "emotion.json"
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnx
+import onnxruntime
 import torch
 from torch import nn
 
-import canthus.manifest
 from canthus.bundle import write_bundle
 from canthus.engine import Engine
 from canthus.errors import CheckpointError, ExportError
@@ -28,7 +28,7 @@ from canthus_exporter.golden import make_golden
 from canthus_exporter.progress import Progress
 from canthus_exporter.trace import trace
 from canthus_model.checkpoint import load_network
-from canthus_model.config import EVENT, FRAME, LABELS, Normalisation
+from canthus_model.config import EVENT, FRAME, LABELS
 
 WINDOW_US = 33_000
 SPAN_US = 400_000
@@ -87,7 +87,7 @@ def export(
         prime, react = Prime(network).eval(), React(network).eval()
         parameters = _parameters(prime) + _parameters(react)
         golden = make_golden(network)
-        step.result(f"{parameters / 1e6:.1f} M parameters are left, every answer the same")
+        step.result(f"{parameters / 1e6:.1f} M parameters are left")
     with progress.step("trace") as step:
         graphs = _trace(prime, react, network.config.features, image_size)
         step.result("prime.onnx, react.onnx")
@@ -96,7 +96,7 @@ def export(
     manifest = Manifest(
         labels=labels,
         image_size=image_size,
-        normalisation={"frame": _record(FRAME), "event": _record(EVENT)},
+        normalisation={"frame": FRAME, "event": EVENT},
         window_us=WINDOW_US,
         span_us=SPAN_US,
         event_contribution=0.5,
@@ -108,7 +108,8 @@ def export(
         provenance={
             "checkpoint": Path(checkpoint).name,
             "checkpoint_sha256": checkpoint_hash,
-            **{package: version(package) for package in ("canthus", "torch", "onnx", "onnxruntime")},
+            "canthus": version("canthus"),
+            **{package.__name__: str(package.__version__) for package in (torch, onnx, onnxruntime)},
             "python": platform.python_version(),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         },
@@ -154,10 +155,6 @@ def _verify(
                 f"{TOLERANCE:g}: no bundle was written. Please report this with the checkpoint's hash"
             )
     return parity
-
-
-def _record(normalisation: Normalisation) -> canthus.manifest.Normalisation:
-    return canthus.manifest.Normalisation(normalisation.mean, normalisation.std)
 
 
 def _parameters(module: nn.Module) -> int:

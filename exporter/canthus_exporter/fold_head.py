@@ -102,7 +102,7 @@ class FoldedMamba(nn.Module):
 
 
 class FoldedFusion(nn.Module):
-    """Tokens (B, L, 8) to fused tokens (B, L, 4), with all seven projections of the tokens as one."""
+    """Tokens (B, L, 8) to fused tokens (B, L, 4), with all eight projections of the tokens as one."""
 
     def __init__(self, fusion: CrossModalFusion) -> None:
         super().__init__()

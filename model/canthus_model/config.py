@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from canthus.manifest import Normalisation
+
 LABELS = ("angry", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """The expressions of SEE. Their order in a checkpoint is that of the annotation file it was trained with."""
 
@@ -39,14 +41,6 @@ STATES = 16
 CONVOLUTION_LENGTH = 4
 EXPERTS = 8
 EXPERTS_USED = 2
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """`(grey / 255 - mean) / std`, the same for the three equal channels."""
-
-    mean: float
-    std: float
 
 
 FRAME = Normalisation(mean=0.22616537, std=0.118931554)

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from canthus_model.config import NetworkConfig, Normalisation
+from canthus.manifest import Normalisation
+from canthus_model.config import NetworkConfig
 
 
 class BasicBlock(nn.Module):

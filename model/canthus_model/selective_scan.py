@@ -80,17 +80,7 @@ def _forward(
 
 
 @_forward.register_fake
-def _(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-) -> tuple[Tensor, Tensor]:
+def _(u: Tensor, delta: Tensor, A: Tensor, *_others: Tensor | bool | None) -> tuple[Tensor, Tensor]:
     y = torch.empty_like(u, memory_format=torch.contiguous_format)
     return y, u.new_empty((u.shape[0], u.shape[1], A.shape[1]), dtype=torch.float32)
 
@@ -121,21 +111,9 @@ def _backward(
 
 
 @_backward.register_fake
-def _(
-    grad_y: Tensor,
-    grad_last_state: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    delta_softplus: bool,
-) -> list[Tensor]:
-    inputs = (u, delta, A, B, C, D, z, delta_bias)
-    return [torch.empty_like(x, memory_format=torch.contiguous_format) for x in inputs if x is not None]
+def _(grad_y: Tensor, grad_last_state: Tensor, *inputs: Tensor | bool | None) -> list[Tensor]:
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    return [torch.empty_like(x, memory_format=torch.contiguous_format) for x in tensors]
 
 
 def _save(ctx, inputs, output) -> None:

@@ -85,7 +85,7 @@ class EventWindow:
         """Take in contiguous arrays of one length (microseconds, pixels, 0 or 1), or nothing of them.
 
         Returns None, or the index of the first event that goes back in time, lies outside the sensor or has
-        a polarity other than 0 and 1: then nothing was taken in. `canthus.events.push` explains such events.
+        a polarity other than 0 and 1: then nothing was taken in. `canthus.Stream.push_events` explains such events.
         """
     def image(self, end: int, window_us: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The events in (end - window_us, end] as a grey image, uint8 (height, width), into `out` if given.
@@ -99,7 +99,7 @@ class Resize:
     """Pillow's antialiased bilinear for 8-bit grey, bit for bit, of a box to a size; tables made once.
 
     Equals `image.crop(box).resize((width, height), Image.Resampling.BILINEAR)`, rows first, then columns, as
-    Pillow did up to version 12; Pillow 13 may take columns first for images taller than wide.
+    Pillow does up to version 12 (but for images over a hundred times as tall as wide).
     `ValueError` if the box (left, top, right, bottom) is empty or not within the image.
     """
 

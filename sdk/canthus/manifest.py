@@ -19,7 +19,7 @@ MEMBERS = ("prime.onnx", "react.onnx", "golden.npz")
 
 @dataclass(frozen=True)
 class Normalisation:
-    """`(grey / 255 - mean) / std`; already inside the graphs, kept for the record."""
+    """`(grey / 255 - mean) / std`, the same for the network's three equal channels."""
 
     mean: float
     std: float
@@ -32,7 +32,7 @@ class Manifest:
     Attributes:
         labels: the expressions, in the order of logits and probabilities.
         image_size: (height, width) of the engine's images, in pixels.
-        normalisation: of `frame` and of `event`.
+        normalisation: of `frame` and of `event`; already inside the graphs, kept for the record.
         window_us: how long events are accumulated for one event image, in microseconds.
         span_us: time from the first moment to the last, in microseconds.
         event_contribution: what one event adds to or takes from a pixel, of the full range 1.
@@ -152,8 +152,7 @@ class _Fields:
         value = self._document.get(name)
         if not isinstance(value, list) or len(value) != count:
             raise self._wrong(name, f"{count} whole numbers")
-        items = _Fields(dict(enumerate(value)), f"{self._where}{name}.")
-        return [items.integer(i, low, high) for i in range(count)]  # type: ignore[arg-type]
+        return [_Fields({name: item}, self._where).integer(name, low, high) for item in value]
 
     def all_strings(self) -> dict[str, str]:
         return {name: self.string(name) for name in self._names()}
