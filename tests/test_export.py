@@ -1,7 +1,6 @@
 """The main job's first half: a checkpoint becomes a bundle that answers as it does, or nothing does."""
 
 import hashlib
-import json
 
 import onnx
 import pytest
@@ -13,7 +12,7 @@ from canthus.engine import load_from
 from canthus.operators import library_path
 from canthus.verify import TOLERANCE, Golden, replay
 from canthus_exporter import export as exporting
-from canthus_exporter.export import export, read_labels
+from canthus_exporter.export import export
 from canthus_exporter.golden import make_golden
 
 
@@ -100,13 +99,3 @@ def test_names_are_no_markup(small_checkpoint, annotation, tmp_path, capsys):
 def test_output_folder_must_exist(small_checkpoint, annotation, tmp_path):
     with pytest.raises(canthus.ExportError, match="there is no folder"):
         export(small_checkpoint, annotation, tmp_path / "no" / "eye.canthus")
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"labels": "abc"}', json.dumps({"labels": ["a"] * 7}), json.dumps({"labels": ["a"]})]
-)
-def test_annotation_without_labels(tmp_path, content):
-    path = tmp_path / "emotion.json"
-    path.write_text(content)
-    with pytest.raises(canthus.CheckpointError, match=r"emotion\.json"):
-        read_labels(path)

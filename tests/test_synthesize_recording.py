@@ -106,7 +106,7 @@ def test_an_exception_leaves_the_folder_as_it_was(tmp_path, error):
     path.write_bytes(b"an older recording")
     seen = []
     with pytest.raises(type(error)):
-        recording.record(Broken(error), path, 1, 0, lambda _: seen.extend(file.name for file in tmp_path.iterdir()))
+        recording.record(Broken(error), path, 1, 0, lambda *_: seen.extend(file.name for file in tmp_path.iterdir()))
     assert any(name.endswith(".partial.aedat4") for name in seen)
     assert [file.name for file in tmp_path.iterdir()] == ["eye.aedat4"]
     assert path.read_bytes() == b"an older recording"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from torch import nn
 
 from canthus.bundle import write_bundle
 from canthus.engine import Engine
-from canthus.errors import CheckpointError, ExportError
+from canthus.errors import ExportError
 from canthus.manifest import Manifest
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import PRIME, REACT, OnnxRuntime
@@ -28,29 +27,11 @@ from canthus_exporter.golden import make_golden
 from canthus_exporter.progress import Progress
 from canthus_exporter.trace import trace
 from canthus_model.checkpoint import load_network
-from canthus_model.config import EVENT, FRAME, LABELS
+from canthus_model.config import EVENT, FRAME
+from canthus_model.see.annotation import read_labels
 
 WINDOW_US = 33_000
 SPAN_US = 400_000
-
-
-def read_labels(annotation: Path | str) -> tuple[str, ...]:
-    """The class order of a checkpoint: the `labels` of the annotation file that it was trained with.
-
-    Raises:
-        CheckpointError: no such file, not JSON, or it doesn't list seven different labels.
-    """
-    path = Path(annotation)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a readable annotation file ({error}); SEE's is emotion.json") from error
-    labels = document.get("labels") if isinstance(document, dict) else None
-    if not isinstance(labels, list) or not all(isinstance(x, str) and x.isprintable() for x in labels):
-        raise CheckpointError(f"{path}: has no list of names under 'labels'; SEE's emotion.json has one")
-    if len(labels) != len(LABELS) or len(set(labels)) != len(labels):
-        raise CheckpointError(f"{path}: 'labels' are {labels}; the network tells {len(LABELS)} different ones apart")
-    return tuple(labels)
 
 
 def export(
@@ -70,7 +51,8 @@ def export(
         progress: told about each step.
 
     Raises:
-        CheckpointError: the checkpoint or annotation can't be used.
+        CheckpointError: the checkpoint can't be used.
+        DataSetError: the annotation can't be used.
         ExportError: what was exported doesn't compute what the checkpoint does.
         BundleError: the output can't be written.
     """

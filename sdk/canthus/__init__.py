@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from canthus.errors import (
     BundleError,
     CheckpointError,
+    DataSetError,
     EngineError,
     Error,
     EventError,
@@ -21,6 +22,7 @@ from canthus.errors import (
     FrameError,
     RecordingError,
     SourceError,
+    TrainingError,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ __all__ = [
     "Bundle",
     "BundleError",
     "CheckpointError",
+    "DataSetError",
     "Engine",
     "EngineError",
     "Error",
@@ -70,6 +73,7 @@ __all__ = [
     "Source",
     "SourceError",
     "Stream",
+    "TrainingError",
     "load",
     "open",
     "read_bundle",

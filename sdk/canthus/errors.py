@@ -35,3 +35,11 @@ class SourceError(Error):
 
 class RecordingError(Error):
     """A recording or its preview can't be written as asked."""
+
+
+class DataSetError(Error):
+    """A data set, or published results on one, is missing, incomplete, damaged or of another layout."""
+
+
+class TrainingError(Error):
+    """Training can't start or go on as asked."""

@@ -1,13 +1,11 @@
 """`canthus synthesize`: the command line of this package. Nothing heavy is imported until it runs."""
 
 import argparse
-import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from canthus.errors import RecordingError
+from canthus_model.progress import progress
 
 LONGEST = 3600  # seconds
 
@@ -55,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         preview.check(arguments.preview)
     begin = time.perf_counter()
     frames = recording.frame_count(arguments.seconds)
-    with _progress(frames) as report:
+    with progress("filming the eye") as report:
         eye = Eye(arguments.seconds, arguments.seed)
         events = recording.record(eye, arguments.out, arguments.seconds, arguments.seed, report)
     seconds = frames / recording.FRAMES_PER_SECOND
@@ -83,29 +81,3 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.seed < 0:
         raise RecordingError(f"--seed {arguments.seed}: a seed is 0 or more")
-
-
-@contextlib.contextmanager
-def _progress(frames: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of frames done: a bar on a terminal, lines elsewhere."""
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ImportError:
-        yield _print_tenths(frames)
-        return
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _print_tenths(frames)
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("filming the eye", total=frames)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def _print_tenths(frames: int) -> Callable[[int], None]:
-    def report(done: int) -> None:
-        if done * 10 // frames > (done - 1) * 10 // frames:
-            print(f"filming the eye: frame {done} of {frames}", file=sys.stderr)
-
-    return report

@@ -39,13 +39,13 @@ def record(
     path: Path,
     seconds: float,
     seed: int,
-    report: Callable[[int], None] = lambda frames: None,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Record `scene` for `seconds` into the AEDAT4 file `path`; return the number of events.
 
     The streams are `events` and `frames` of the camera `DAVIS346_synthetic`. A frame's time stamp is the
     middle of its exposure, and the first exposure begins at FIRST_TIME. `report` is called with the
-    number of frames done. The file appears when it is complete: it is written as a hidden file beside
+    number of frames done and of all frames. The file appears when it is complete: it is written as a hidden file beside
     `path`, which any exception removes. Memory doesn't grow with `seconds`.
 
     Raises RecordingError if dv-processing is not installed or can't write, or the disk is nearly full.
@@ -59,7 +59,7 @@ def record(
     return events
 
 
-def _write(scene: Scene, path: Path, frames: int, seed: int, report: Callable[[int], None]) -> int:
+def _write(scene: Scene, path: Path, frames: int, seed: int, report: Callable[[int, int], None]) -> int:
     """As `record`, straight into `path`. The file is closed when this function is left."""
     random = np.random.default_rng([seed, 2])
     camera = FrameCamera()
@@ -76,7 +76,7 @@ def _write(scene: Scene, path: Path, frames: int, seed: int, report: Callable[[i
                 if stop <= begin + camera.exposure:
                     exposed += (before + luminance) * np.float32((stop - start) / 2 / camera.exposure)
             writer.add_frame(camera.expose(exposed, random), begin + camera.exposure // 2, camera.exposure)
-            report(number + 1)
+            report(number + 1, frames)
         return writer.finish()
     finally:
         writer.close()

@@ -1,0 +1,95 @@
+"""The two moments of a clip as a network takes them: decoded, resized, grey."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from canthus.errors import DataSetError
+from canthus_model.see.clips import middle_clip, random_clip
+from canthus_model.see.dataset import See, image_path
+
+SHORTER_SIDE = 100  # pixels
+
+
+class Sample(NamedTuple):
+    """One clip, or a batch of them with an axis in front."""
+
+    frame: Tensor  # uint8 (2, H, W): the first and the last moment
+    event: Tensor  # uint8 (2, H, W)
+    label: Tensor  # int64 (): place in the annotation's labels
+    index: Tensor  # int64 (): place in the sequences
+
+
+class Clips(torch.utils.data.Dataset[Sample]):
+    """A clip of each sequence, drawn anew in each round.
+
+    An item is asked for by (round, index of the sequence): an epoch of training and a run of the evaluation
+    are rounds. The same seed, round and index give the same clip in whatever process it is drawn.
+    """
+
+    def __init__(self, see: See, seed: int = 0, *, middle: bool = False) -> None:
+        """`middle` takes the clip in the middle of each sequence instead, the same one in every round."""
+        self._see, self._seed, self._middle = see, seed, middle
+        self._places = {label: place for place, label in enumerate(see.labels)}
+        self._size = _resized(_size_of(image_path(see.sequences[0].frame, see.sequences[0].entry.segment[0])))
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) in pixels of every image: the shorter side is 100."""
+        return self._size[1], self._size[0]
+
+    def __len__(self) -> int:
+        return len(self._see.sequences)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """Raises DataSetError for an image that can't be decoded or has another shape than the first one."""
+        turn, index = key
+        sequence = self._see.sequences[index]
+        segment = sequence.entry.segment
+        random = np.random.default_rng([self._seed, turn, index])
+        clip = middle_clip(segment) if self._middle else random_clip(segment, random)
+        frame, event = (
+            torch.from_numpy(np.stack([self._read(image_path(folder, number)) for number in clip]))
+            for folder in (sequence.frame, sequence.event)
+        )
+        return Sample(frame, event, torch.tensor(self._places[sequence.label]), torch.tensor(index))
+
+    def _read(self, path: Path) -> NDArray[np.uint8]:
+        from PIL import Image
+
+        try:
+            with Image.open(path) as image:
+                size = _resized(image.size)
+                if size == self._size:
+                    return np.asarray(image.convert("L").resize(size, Image.Resampling.BILINEAR))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DataSetError(f"{path}: not a readable image ({error}); copy the data set again") from error
+        raise DataSetError(
+            f"{path}: becomes {size[0]}x{size[1]} pixels, and the data set's first image "
+            f"{self._size[0]}x{self._size[1]}; all images of a data set must have one shape"
+        )
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise DataSetError("reading SEE needs Pillow: pip install 'canthus[see]'") from error
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataSetError(f"{path}: not a readable image ({error}); copy the data set again") from error
+
+
+def _resized(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) with the shorter side at SHORTER_SIDE; the longer one is rounded down, as torchvision does."""
+    shorter = min(size)
+    width, height = (int(SHORTER_SIDE * side / shorter) for side in size)
+    return width, height
