@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from canthus.errors import RecordingError
-from canthus_model.synthesize import command, recording, sensor
-from canthus_model.synthesize.eye import Eye
+from canthus_model.synthesize import command, recording
+from canthus_model.synthesize.recording import Recording
+from canthus_model.synthesize.simulation import FIRST_TIME
+from canthus_model.synthesize.take import parade
 
 dv_processing = pytest.importorskip("dv_processing", reason="AEDAT4 needs dv-processing")
 
@@ -30,23 +32,22 @@ def read(path):
     return frames, np.concatenate(batches), [int(np.ptp(batch["timestamp"])) for batch in batches]
 
 
+def record(path, seed, seconds=SECONDS):
+    """Record a parade of expressions; the frames and events that the sensor gave."""
+    moments = list(parade(seed, seconds).moments())
+    with Recording(path) as made:
+        for moment in moments:
+            made.add(moment)
+    events = np.concatenate([moment.events for moment in moments])
+    assert made.events == events.size
+    return events, [moment.frame for moment in moments]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A recording, and the events and frames that the sensor gave while it was made."""
     path = tmp_path_factory.mktemp("made") / "eye.aedat4"
-    events, frames = [], []
-    step, expose = sensor.EventPixels.step, sensor.FrameCamera.expose
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sensor.EventPixels, "step", lambda *given: _keep(events, step(*given)))
-        patch.setattr(sensor.FrameCamera, "expose", lambda *given: _keep(frames, expose(*given)))
-        count = recording.record(Eye(SECONDS, 3), path, SECONDS, 3)
-    assert count == sum(part.size for part in events)
-    return path, np.concatenate(events), frames
-
-
-def _keep(kept, value):
-    kept.append(value)
-    return value
+    return path, *record(path, 3)
 
 
 def test_reading_gives_exactly_what_the_sensor_gave(made):
@@ -57,7 +58,7 @@ def test_reading_gives_exactly_what_the_sensor_gave(made):
         np.testing.assert_array_equal(events[name], given[column])
     assert len(frames) == 15
     for number, ((time, exposure, image), expected) in enumerate(zip(frames, images, strict=True)):
-        assert time == recording.FIRST_TIME + number * 1_000_000 // 30 + 4_000
+        assert time == FIRST_TIME + number * 1_000_000 // 30 + 4_000
         assert exposure == 8_000
         np.testing.assert_array_equal(image, expected)
     assert len(packets) >= 45 and max(packets) < 12_001
@@ -66,15 +67,15 @@ def test_reading_gives_exactly_what_the_sensor_gave(made):
 def test_event_times_are_sorted_and_within_the_recording(made):
     events = read(made[0])[1]
     assert (np.diff(events["timestamp"]) >= 0).all()
-    assert events["timestamp"].min() >= recording.FIRST_TIME
-    assert events["timestamp"].max() < recording.FIRST_TIME + 500_000
+    assert events["timestamp"].min() >= FIRST_TIME
+    assert events["timestamp"].max() < FIRST_TIME + 500_000
     assert events["x"].min() >= 0 and events["x"].max() < 346
     assert events["y"].min() >= 0 and events["y"].max() < 260
 
 
 def test_the_same_seed_gives_the_same_recording_and_another_does_not(made, tmp_path):
-    recording.record(Eye(SECONDS, 3), tmp_path / "same.aedat4", SECONDS, 3)
-    recording.record(Eye(SECONDS, 4), tmp_path / "other.aedat4", SECONDS, 4)
+    record(tmp_path / "same.aedat4", 3)
+    record(tmp_path / "other.aedat4", 4)
     frames, events, _ = read(made[0])
     same_frames, same_events, _ = read(tmp_path / "same.aedat4")
     other_frames, _, _ = read(tmp_path / "other.aedat4")
@@ -85,28 +86,16 @@ def test_the_same_seed_gives_the_same_recording_and_another_does_not(made, tmp_p
     assert not np.array_equal(frames[0][2], other_frames[0][2])
 
 
-class Broken:
-    """An eye that fails at 0.1 s."""
-
-    def __init__(self, error):
-        self._eye, self._error = Eye(1, 0), error
-
-    def luminance(self, time):
-        if time > 0.1:
-            raise self._error
-        return self._eye.luminance(time)
-
-    def speed(self, time):
-        return self._eye.speed(time)
-
-
 @pytest.mark.parametrize("error", [ValueError("no eye"), KeyboardInterrupt()])
 def test_an_exception_leaves_the_folder_as_it_was(tmp_path, error):
     path = tmp_path / "eye.aedat4"
     path.write_bytes(b"an older recording")
-    seen = []
-    with pytest.raises(type(error)):
-        recording.record(Broken(error), path, 1, 0, lambda *_: seen.extend(file.name for file in tmp_path.iterdir()))
+    with pytest.raises(type(error)), Recording(path) as made:
+        for number, moment in enumerate(parade(0, 0.2).moments()):
+            made.add(moment)
+            if number == 3:
+                seen = [file.name for file in tmp_path.iterdir()]
+                raise error
     assert any(name.endswith(".partial.aedat4") for name in seen)
     assert [file.name for file in tmp_path.iterdir()] == ["eye.aedat4"]
     assert path.read_bytes() == b"an older recording"
@@ -115,7 +104,7 @@ def test_an_exception_leaves_the_folder_as_it_was(tmp_path, error):
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(recording, "SPARE_DISK", 10**18)
     with pytest.raises(RecordingError, match="nearly full"):
-        recording.record(Eye(1, 0), tmp_path / "eye.aedat4", 1, 0)
+        record(tmp_path / "eye.aedat4", 0, 0.1)
     assert not list(tmp_path.iterdir())
 
 
@@ -129,7 +118,8 @@ def test_command_makes_recording_and_preview(tmp_path, capsys):
     image = pytest.importorskip("PIL.Image", reason="the preview needs Pillow")
     out, preview = tmp_path / "eye.aedat4", tmp_path / "eye.png"
     assert command.run(parse(out, "--seconds", 0.4, "--preview", preview)) == 0
-    assert "12 frames" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "12 frames" in said and f"shows {parade(0, 0.4).labels[0]} until 0.4 s" in said
     assert len(read(out)[0]) == 12
     sheet = np.asarray(image.open(preview))
     assert sheet.shape == (2 * (260 + 4), 6 * (346 + 4))
@@ -150,6 +140,13 @@ def test_command_makes_recording_and_preview(tmp_path, capsys):
         (["{}/eye.aedat4", "--seed", "-1"], "--seed -1"),
         (["{}/eye.aedat4", "--preview", "{}/eye.jpg"], "ends in .png"),
         (["{}/eye.aedat4", "--preview", "{}/none/eye.png"], "create the folder"),
+        (["{}/eye.aedat4", "--raw"], "--raw are for a data set"),
+        (["{}/eye.aedat4", "--volunteers", "4"], "--volunteers and --raw are for a data set"),
+        (["{}/folder.aedat4", "--like", "see"], "exists already"),
+        (["{}/none/SEE", "--like", "see"], "no such folder"),
+        (["{}/SEE", "--like", "see", "--seconds", "3"], "--seconds and --preview are for a recording"),
+        (["{}/SEE", "--like", "see", "--volunteers", "0"], "--volunteers 0"),
+        (["{}/SEE", "--like", "see", "--volunteers", "1000"], "--volunteers 1000"),
     ],
 )
 def test_impossible_requests_give_one_clear_error_and_no_file(tmp_path, words, message):

@@ -28,7 +28,9 @@ class MCOENet(nn.Module):
         self.MCO = MCOMamba()
         self.MCIB = CrossModalFusion()
         self.moe = MixtureOfExperts(self.config.moe_width, len(LABELS))
-        self.fusion_proj = nn.Sequential(nn.Linear(self.config.tokens * TOKEN_WIDTH, self.config.moe_width), nn.GELU())
+        self.fusion_proj = nn.Sequential(
+            nn.Linear(self.config.tokens * TOKEN_WIDTH, self.config.moe_width), nn.GELU(), nn.Dropout(0.5)
+        )
         self.output = nn.Linear(self.config.features, len(LABELS))
 
     def forward(self, frame: Tensor, event: Tensor) -> Tensor:

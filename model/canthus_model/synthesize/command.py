@@ -1,5 +1,7 @@
 """`canthus synthesize`: the command line of this package. Nothing heavy is imported until it runs."""
 
+from __future__ import annotations
+
 import argparse
 import time
 from pathlib import Path
@@ -8,76 +10,138 @@ from canthus.errors import RecordingError
 from canthus_model.progress import progress
 
 LONGEST = 3600  # seconds
+SECONDS = 5.0
+VOLUNTEERS = 48
+MOST_VOLUNTEERS = 999  # a name has three digits for them
 
 DESCRIPTION = """\
 Make a recording of a moving eye, as a DAVIS346 worn in front of it would have made it: 346x260 frames at
-30 per second and the events between them, in one AEDAT4 file. The eye looks around, blinks and moves its
-lids and brow; nobody was filmed. Use it to try canthus without a camera or a data set."""
+30 per second and the events between them, in one AEDAT4 file. The eye shows one expression after another, looks
+around and blinks; nobody was filmed. Use it to try canthus without a camera or a data set.
+
+With --like see, make a whole data set with SEE's layout instead: each volunteer has a face of their own and shows
+each of the seven expressions in each of the four lightings. Every fourth volunteer is in the testing subset, so
+training never sees their faces. About 100 MB for each volunteer; 48 of them take some 15 minutes on two cores."""
 
 EXAMPLES = """\
 examples:
   canthus synthesize eye.aedat4
   canthus synthesize eye.aedat4 --seconds 20 --seed 7 --preview eye.png
+  canthus synthesize SEE --like see --volunteers 48
 
-The same seed and length always give the same events and frames. An existing OUT.aedat4 is replaced once the
-new one is complete; until then, and after an error or Ctrl-C, it is left as it was."""
+The same seed, with the same length or number of volunteers, always gives the same events and frames. OUT appears
+once it is complete; after an error or Ctrl-C, what was there before is as it was."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `canthus synthesize`, and its help, to `parser`."""
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("out", type=Path, metavar="OUT.aedat4", help="the recording to write")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=5.0,
-        help=f"length of the recording, up to {LONGEST}; rounded to whole frames (default: 5)",
+    parser.add_argument("out", type=Path, metavar="OUT", help="the .aedat4 file or, with --like, the folder to write")
+    parser.add_argument("--seed", type=int, default=0, help="which faces and which movements, 0 or more (default: 0)")
+    recording = parser.add_argument_group("a recording")
+    recording.add_argument(
+        "--seconds", type=float, help=f"its length, up to {LONGEST}; rounded to whole frames (default: {SECONDS:g})"
     )
-    parser.add_argument("--seed", type=int, default=0, help="which person and which movements, 0 or more (default: 0)")
-    parser.add_argument(
+    recording.add_argument(
         "--preview",
         type=Path,
         metavar="OUT.png",
         help="also write a picture of six moments: frames above, their events below",
     )
+    data_set = parser.add_argument_group("a data set")
+    data_set.add_argument("--like", choices=["see"], help="whose layout it has")
+    data_set.add_argument(
+        "--volunteers", type=int, help=f"how many, 28 sequences each (default: {VOLUNTEERS}); 4 or more, to test on one"
+    )
+    data_set.add_argument(
+        "--raw", action="store_true", help="also write each sequence's frames and events as raw/LABEL/NAME.aedat4"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the recording that `arguments` ask for and return 0; RecordingError if it can't be made."""
+    """Make what `arguments` ask for and return 0; RecordingError if it can't be made."""
     _check(arguments)
-    from canthus_model.synthesize import preview, recording
-    from canthus_model.synthesize.eye import Eye
+    if arguments.like:
+        _make_data_set(arguments)
+    else:
+        _make_recording(arguments)
+    return 0
+
+
+def _make_recording(arguments: argparse.Namespace) -> None:
+    from canthus_model.synthesize import preview
+    from canthus_model.synthesize.recording import Recording
+    from canthus_model.synthesize.take import parade
 
     if arguments.preview:
         preview.check(arguments.preview)
     begin = time.perf_counter()
-    frames = recording.frame_count(arguments.seconds)
-    with progress("filming the eye") as report:
-        eye = Eye(arguments.seconds, arguments.seed)
-        events = recording.record(eye, arguments.out, arguments.seconds, arguments.seed, report)
-    seconds = frames / recording.FRAMES_PER_SECOND
+    take = parade(arguments.seed, SECONDS if arguments.seconds is None else arguments.seconds)
+    with progress("filming the eye") as report, Recording(arguments.out) as recording:
+        for number, moment in enumerate(take.moments()):
+            recording.add(moment)
+            report(number + 1, take.frames)
+    rate = recording.events / take.seconds / 1e6
     print(
-        f"{arguments.out}: {seconds:.1f} s, {frames} frames, {events:,} events "
-        f"({events / seconds / 1e6:.2f} M/s), made in {time.perf_counter() - begin:.1f} s"
+        f"{arguments.out}: {take.seconds:.1f} s, {take.frames} frames, {recording.events:,} events ({rate:.2f} M/s), "
+        f"made in {time.perf_counter() - begin:.1f} s"
     )
+    part = take.seconds / len(take.labels)
+    shown = (f"{label} until {(number + 1) * part:.1f} s" for number, label in enumerate(take.labels))
+    print(f"{arguments.out}: shows " + ", ".join(shown))
     if arguments.preview:
         preview.write_contact_sheet(arguments.out, arguments.preview)
         print(f"{arguments.preview}: six moments of it")
-    return 0
+
+
+def _make_data_set(arguments: argparse.Namespace) -> None:
+    try:
+        from canthus_model.synthesize.data_set import write_data_set
+    except ImportError as error:
+        raise RecordingError(f"--like see needs {error.name}: pip install 'canthus[train]'") from error
+
+    begin = time.perf_counter()
+    volunteers = VOLUNTEERS if arguments.volunteers is None else arguments.volunteers
+    with progress("filming") as report:
+        sequences = write_data_set(arguments.out, volunteers, arguments.seed, raw=arguments.raw, report=report)
+    minutes = (time.perf_counter() - begin) / 60
+    print(
+        f"{arguments.out}: {sequences} sequences of {volunteers} volunteers, made in {minutes:.1f} min "
+        f"({sequences / minutes:.0f} a minute)"
+    )
 
 
 def _check(arguments: argparse.Namespace) -> None:
     out = arguments.out
+    if not out.parent.is_dir():
+        raise RecordingError(f"{out.parent}: no such folder; create it first")
+    if arguments.seed < 0:
+        raise RecordingError(f"--seed {arguments.seed}: a seed is 0 or more")
+    if arguments.like:
+        _check_data_set(arguments)
+    else:
+        _check_recording(arguments)
+
+
+def _check_data_set(arguments: argparse.Namespace) -> None:
+    if arguments.seconds is not None or arguments.preview:
+        raise RecordingError("--seconds and --preview are for a recording; leave them out, or leave out --like")
+    if arguments.out.exists():
+        raise RecordingError(f"{arguments.out}: exists already; give a new folder, or remove it first")
+    if arguments.volunteers is not None and not 1 <= arguments.volunteers <= MOST_VOLUNTEERS:
+        raise RecordingError(f"--volunteers {arguments.volunteers}: there can be 1 to {MOST_VOLUNTEERS}")
+
+
+def _check_recording(arguments: argparse.Namespace) -> None:
+    out = arguments.out
+    if arguments.volunteers is not None or arguments.raw:
+        raise RecordingError("--volunteers and --raw are for a data set; add --like see, or leave them out")
     if out.suffix != ".aedat4":
         raise RecordingError(f"{out}: a recording is an AEDAT4 file; give it a name that ends in .aedat4")
     if out.is_dir():
         raise RecordingError(f"{out}: is a folder; name a file in it")
-    if not out.parent.is_dir():
-        raise RecordingError(f"{out.parent}: no such folder; create it first")
-    if not 0 < arguments.seconds <= LONGEST:
+    if arguments.seconds is not None and not 0 < arguments.seconds <= LONGEST:
         raise RecordingError(
             f"--seconds {arguments.seconds:g}: a recording lasts more than 0 and up to {LONGEST} seconds"
         )
-    if arguments.seed < 0:
-        raise RecordingError(f"--seed {arguments.seed}: a seed is 0 or more")

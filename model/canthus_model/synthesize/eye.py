@@ -4,29 +4,35 @@ import math
 
 import numpy as np
 
-from canthus_model.synthesize import anatomy, appearance
+from canthus_model.synthesize import appearance
+from canthus_model.synthesize.anatomy import CANVAS, HEIGHT, IRIS_RADIUS, MARGIN, WIDTH, Anatomy
+from canthus_model.synthesize.face import Face
 from canthus_model.synthesize.motion import Motion, Pose
 
-_Y, _X = np.mgrid[: anatomy.HEIGHT, : anatomy.WIDTH].astype(np.float32)
-_ROWS = np.arange(anatomy.HEIGHT, dtype=np.float32)[:, None]
+_COLUMNS = np.arange(CANVAS[1], dtype=np.int32)
+_Y, _X = np.mgrid[: CANVAS[0], : CANVAS[1]].astype(np.float32)
+_ROWS = _Y[:, :1]
 
 
 class Eye:
     """A moving eye that fills the picture of a head-worn camera.
 
-    `seconds` is how long it moves; the same `seed` gives the same person and the same motion.
     Edges are a pixel or two soft and all motion is smooth, so luminance is smooth in time.
     """
 
-    def __init__(self, seconds: float, seed: int) -> None:
-        self._motion = Motion(seconds, seed)
-        random = np.random.default_rng([seed, 0])
-        self._skin = appearance.skin(random)
-        self._eyeball = appearance.eyeball(random)
-        self._upper_lashes = Lashes(95, (16, 31), random)
-        self._lower_lashes = Lashes(45, (6, 11), random)
-        self._across = (_X - anatomy.CENTRE[0]) / anatomy.EYEBALL_RADIUS
-        self._down = (_Y - anatomy.CENTRE[1]) / anatomy.EYEBALL_RADIUS
+    def __init__(self, face: Face, motion: Motion, illumination: np.ndarray) -> None:
+        """`illumination`, (CANVAS) float32, is the light on each place; 1 makes white paper's luminance 1."""
+        self._motion, self._illumination = motion, illumination
+        self._anatomy = anatomy = Anatomy(face)
+        random = np.random.default_rng([face.texture_seed, 0])
+        self._skin = appearance.Skin(face, anatomy, random)
+        self._eyeball = appearance.eyeball(face, random)
+        self._eyeliner = face.eyeliner
+        self._upper_lashes = Lashes(anatomy, face.lashes, (16 * face.lash_length, 31 * face.lash_length), random)
+        self._lower_lashes = Lashes(anatomy, face.lashes // 2, (6, 11), random)
+        self._glasses = Glasses(face, anatomy, random) if face.glasses else None
+        self._across = (_X - anatomy.centre[0]) / anatomy.eyeball_radius
+        self._down = (_Y - anatomy.centre[1]) / anatomy.eyeball_radius
         depth = 1 - self._across**2 - self._down**2
         # Beyond the eyeball's rim, in the corners, its surface levels out smoothly.
         self._towards = np.sqrt(0.5 * (depth + np.sqrt(depth**2 + 0.12)))
@@ -34,54 +40,79 @@ class Eye:
     def luminance(self, time: float) -> np.ndarray:
         """(260, 346) float32 linear luminance at `time` seconds; a white wall would be 1, a glint is more."""
         pose = self._motion.pose(time)
-        upper, lower = anatomy.lids(pose.opening, pose.squint)
-        picture = self._draw_skin(pose, upper, lower)
-        self._draw_eyeball(picture, pose, upper, lower)
-        self._draw_lashes(picture, pose, upper, lower)
-        return picture
+        upper, lower = self._anatomy.lids(pose)
+        canvas = self._draw_skin(pose, upper, lower)
+        self._draw_eyeball(canvas, pose, upper, lower)
+        self._draw_lashes(canvas, upper, lower)
+        if self._glasses:
+            self._glasses.draw(canvas)
+        canvas *= self._illumination
+        return _shifted(canvas, pose.slip_x, pose.slip_y)
 
     def speed(self, time: float) -> float:
         """How fast the fastest edge moves at `time`, in pixels per second, to choose steps by."""
         step = 0.0005
         before, after = self._motion.pose(time), self._motion.pose(time + step)
         gaze = math.hypot(after.gaze_x - before.gaze_x, after.gaze_y - before.gaze_y)
-        lid = abs(after.opening - before.opening) * 85  # pixels between the lids
-        return max(gaze * anatomy.EYEBALL_RADIUS, lid, abs(after.brow - before.brow)) / step
+        lid = abs(after.closure - before.closure) * 85  # pixels between the lids
+        muscles = float(np.abs(after.units - before.units).max()) * 20
+        return max(gaze * self._anatomy.eyeball_radius, lid, muscles) / step
 
     def _draw_skin(self, pose: Pose, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-        """Skin, stretched up and down to follow the brow and the two lids."""
-        rows, crease, cheek = _ROWS, anatomy.CREASE, anatomy.CHEEK
-        lift = np.clip((crease - rows) / anatomy.BROW_REACH, 0, 1)
-        source = rows + np.float32(pose.brow) * (lift * lift * (3 - 2 * lift))
-        upper_skin = crease + (rows - crease) * ((anatomy.UPPER_LID - crease) / (upper - crease))
-        lower_skin = cheek - (cheek - rows) * ((cheek - anatomy.LOWER_LID) / (cheek - lower))
-        source = np.where((rows > crease) & (rows < upper), upper_skin, source)
-        source = np.where((rows > lower) & (rows < cheek), lower_skin, source)
+        """Skin, stretched up and down to follow the brow, the two lids and the cheek."""
+        at, texture = self._anatomy, self._skin.texture(pose.units).ravel()
+        source = np.empty(CANVAS, np.float32)
+        top, middle, bottom = int(at.crease.min()), int(at.crease.max()) + 1, int(lower.min())
+        # Above the crease it follows the brow.
+        rows = _ROWS[:middle]
+        lift = np.clip((at.crease - rows) / at.brow_reach, 0, 1)
+        source[:middle] = rows + at.brow_lift(pose) * (lift * lift * (3 - 2 * lift))
+        # From the crease to the upper lid it follows the lid.
+        rows, part = _ROWS[top:], source[top:]
+        stretched = at.crease + (rows - at.crease) * ((at.upper_lid - at.crease) / (upper - at.crease))
+        np.copyto(part, stretched, where=rows > at.crease)
+        # From the lower lid to the cheek it is stretched between the two, and below it is lifted with the cheek.
+        rows, part = _ROWS[bottom:], source[bottom:]
+        cheek = at.cheek - at.cheek_lift(pose)
+        stretched = at.lower_lid + (rows - lower) * ((at.cheek - at.lower_lid) / (cheek - lower))
+        stretched = np.minimum(stretched, rows + (at.cheek - cheek))
+        np.copyto(part, stretched, where=rows > lower)
         source += np.float32(appearance.SKIN_MARGIN)
-        row = np.floor(source)
-        place = row.astype(np.int32) * anatomy.WIDTH + np.arange(anatomy.WIDTH, dtype=np.int32)
-        here = self._skin.ravel().take(place)
-        return here + (source - row) * (self._skin.ravel().take(place + anatomy.WIDTH) - here)
+        np.clip(source, 0, CANVAS[0] + 2 * appearance.SKIN_MARGIN - 1.01, out=source)
+        row = source.astype(np.int32)
+        source -= row
+        row *= CANVAS[1]
+        row += _COLUMNS
+        here = texture.take(row)
+        row += CANVAS[1]
+        below = texture.take(row)
+        below -= here
+        below *= source
+        below += here
+        return below
 
-    def _draw_eyeball(self, picture: np.ndarray, pose: Pose, upper: np.ndarray, lower: np.ndarray) -> None:
+    def _draw_eyeball(self, canvas: np.ndarray, pose: Pose, upper: np.ndarray, lower: np.ndarray) -> None:
         """The eyeball where the lids leave it open, with its shadow, wet lower rim and glints."""
-        left, right = int(anatomy.INNER_CORNER[0]) - 3, int(anatomy.OUTER_CORNER[0]) + 4
-        top, bottom = int(upper.min()) - 3, int(lower.max()) + 8
-        box = np.s_[top:bottom, left:right]
-        rows, upper, lower = _ROWS[top:bottom], upper[left:right], lower[left:right]
+        at = self._anatomy
+        left, right = int(at.inner_corner[0]) - 3, int(at.outer_corner[0]) + 4
+        left, right = max(left, 0), min(right, CANVAS[1])
+        upper, lower = upper[left:right], lower[left:right]
+        box = np.s_[max(int(upper.min()) - 3, 0) : int(lower.max()) + 8, left:right]
+        rows = _ROWS[box[0]]
         ball, radius = self._look_up(box, pose)
-        pupil = _smooth((pose.pupil * anatomy.IRIS_RADIUS - radius) * anatomy.EYEBALL_RADIUS, 2.0)
+        pupil = _smooth((pose.pupil * IRIS_RADIUS - radius) * at.eyeball_radius, 2.0)
         ball += (0.012 - ball) * pupil
         below_lid = np.maximum(rows - upper, 0)
         ball *= (0.40 + 0.60 * self._towards[box]) * (1 - 0.55 * np.exp(below_lid * np.float32(-1 / 11)))
-        corner = np.exp(np.float32(-1 / 11) * np.maximum(_X[0, left:right] - anatomy.INNER_CORNER[0], 0))
+        corner = np.exp(np.float32(-1 / 11) * np.maximum(_X[0, left:right] - at.inner_corner[0], 0))
         ball += (0.30 - ball) * corner
-        ball += _glints(_X[0, left:right], rows, pose)
+        ball += self._glints(_X[0, left:right], rows, pose)
         rim = _smooth(rows - lower + 1, 2.0) * _smooth(lower + 4 - rows, 2.0) * (0.35 * (lower > upper + 2))
         open_part = _smooth(np.minimum(rows - upper, lower - rows) - 0.5, 2.0)
-        # The margin of the upper lid, seen from below its lashes, is a dark line.
-        edge = 1 - 0.6 * np.exp(-(((rows - upper + 1) / np.float32(2)) ** 2))
-        skin = picture[box]
+        # The margin of the upper lid, seen from below its lashes, is a dark line; liner makes it a broad one.
+        width = np.float32(2 + 3 * self._eyeliner)
+        edge = 1 - np.float32(0.6 + 0.35 * self._eyeliner) * np.exp(-(((rows - upper + 1) / width) ** 2))
+        skin = canvas[box]
         skin += (0.55 - skin) * rim
         skin += (ball - skin) * open_part
         skin *= edge
@@ -103,54 +134,92 @@ class Eye:
         lower = texture.take(place + size) * (1 - column) + texture.take(place + size + 1) * column
         return upper + (lower - upper) * row, np.sqrt(x * x + y * y)
 
-    def _draw_lashes(self, picture: np.ndarray, pose: Pose, upper: np.ndarray, lower: np.ndarray) -> None:
+    def _glints(self, columns: np.ndarray, rows: np.ndarray, pose: Pose) -> np.ndarray:
+        """Reflections of a window and a lamp in the cornea, which move half as far as the iris does."""
+        at, size = self._anatomy, np.float32(self._anatomy.scale)
+        x = at.centre[0] + 0.5 * at.eyeball_radius * math.sin(pose.gaze_x)
+        y = at.centre[1] - 0.5 * at.eyeball_radius * math.sin(pose.gaze_y)
+        across, down = (columns - np.float32(x)) / size, (rows - np.float32(y)) / size
+        window = _smooth(4.5 - np.abs(across - 13), 4.0) * _smooth(5.5 - np.abs(down + 15), 4.0)
+        lamp = np.exp(-(((across + 12) / np.float32(2.5)) ** 2)) * np.exp(-(((down - 11) / np.float32(2.5)) ** 2))
+        return np.float32(1.6) * window + np.float32(0.9) * lamp
+
+    def _draw_lashes(self, canvas: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> None:
         """Lashes: the upper ones curl up over the open eye and point down when it closes."""
-        opening = min(1.0, pose.opening)
+        opening = float(((lower - upper).max() / (self._anatomy.lower_lid - self._anatomy.upper_lid).max()).clip(0, 1))
         hang, curl = 0.95 - 0.75 * opening, -0.35 - 0.65 * opening
         x, y, weight = self._upper_lashes.points(upper, hang, curl)
         low_x, low_y, low_weight = self._lower_lashes.points(lower + 3, 0.75, 0.15)
+        y, low_y = np.maximum(y, 0), np.maximum(low_y, 0)
+        top, bottom = int(min(y.min(), low_y.min())), min(int(max(y.max(), low_y.max())) + 2, CANVAS[0])
         density = appearance.splat(
             np.concatenate([x, low_x]),
-            np.concatenate([y, low_y]),
+            np.concatenate([y, low_y]) - top,
             np.concatenate([weight, low_weight]),
-            picture.shape,
+            (bottom - top, CANVAS[1]),
         )
-        picture *= np.exp(-density)
+        canvas[top:bottom] *= np.exp(-density)
 
 
 class Lashes:
     """A row of `count` curved hairs, `lengths` (shortest, longest) in pixels, fanned along a lid."""
 
-    _STEP = np.linspace(0, 1, 36, dtype=np.float32)
+    _STEP = np.linspace(0, 1, 30, dtype=np.float32)
 
-    def __init__(self, count: int, lengths: tuple[float, float], random: np.random.Generator) -> None:
+    def __init__(self, anatomy: Anatomy, count: int, lengths: tuple[float, float], random: np.random.Generator) -> None:
         along = np.linspace(0.07, 0.97, count) + random.normal(0, 0.006, count)
-        length = random.uniform(*lengths, count) * (0.6 + 0.4 * np.sin(np.pi * along))
-        root = anatomy.INNER_CORNER[0] + along * (anatomy.OUTER_CORNER[0] - anatomy.INNER_CORNER[0])
+        length = anatomy.scale * random.uniform(*lengths, count) * (0.6 + 0.4 * np.sin(np.pi * along))
+        (inner, _), (outer, _) = anatomy.inner_corner, anatomy.outer_corner
+        root = inner + along * (outer - inner)
         fan = 1.1 * (along - 0.42) + random.normal(0, 0.08, count)
         self._length = length[:, None].astype(np.float32)
         self._lean = random.normal(1, 0.15, (count, 1)).astype(np.float32)
         self._x = (root[:, None] + self._length * fan[:, None] * self._STEP).astype(np.float32)
         self._root = root
-        self._weight = 1.3 * self._length / self._STEP.size * (1 - 0.75 * self._STEP)
+        self._weight = (1.3 * self._length / self._STEP.size * (1 - 0.75 * self._STEP)).astype(np.float32)
 
     def points(self, lid: np.ndarray, hang: float, curl: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """x, y and weight of points along the hairs, rooted on `lid`: hang is their slope there."""
-        root = np.interp(self._root, anatomy.COLUMNS, lid)[:, None]
-        y = root + self._length * self._lean * self._STEP * (hang + curl * self._STEP)
-        return self._x.ravel(), y.ravel().astype(np.float32), self._weight.ravel()
+        root = np.interp(self._root, _COLUMNS, lid)[:, None].astype(np.float32)
+        y = root + self._length * self._lean * self._STEP * (np.float32(hang) + np.float32(curl) * self._STEP)
+        return self._x.ravel(), y.ravel(), self._weight.ravel()
+
+
+class Glasses:
+    """A rim around the eye and a faint reflection in its lens; they sit still on the head."""
+
+    def __init__(self, face: Face, anatomy: Anatomy, random: np.random.Generator) -> None:
+        across, down = anatomy.face_x(_X), anatomy.face_y(_X, _Y)
+        high, low, wide = random.uniform(64, 88), random.uniform(78, 98), random.uniform(140, 165)
+        tall = np.where(down < 0, high, low)
+        radius = (np.abs(across / wide) ** 3 + np.abs(down / tall) ** 3) ** (1 / 3)
+        distance = (radius - 1) * 80
+        rim = np.exp(-((distance / face.glasses) ** 4))
+        self._passes = (1 - 0.93 * rim).astype(np.float32)
+        slope = across + random.uniform(-0.8, 0.8) * down - random.uniform(-90, 90)
+        reflection = np.exp(-((slope / random.uniform(8, 26)) ** 2)) * (radius < 1)
+        self._adds = (random.uniform(0.02, 0.10) * reflection).astype(np.float32)
+
+    def draw(self, canvas: np.ndarray) -> None:
+        """Put them over the canvas."""
+        canvas *= self._passes
+        canvas += self._adds
+
+
+def _shifted(canvas: np.ndarray, right: float, down: float) -> np.ndarray:
+    """The picture, cut out of the canvas that lies so many pixels to the right and further down."""
+    column, row = MARGIN - right, MARGIN - down
+    left, top = int(column), int(row)
+    right_part, low_part = np.float32(column - left), np.float32(row - top)
+    rows = canvas[top : top + HEIGHT + 1]
+    blended = rows[:-1] + low_part * (rows[1:] - rows[:-1])
+    shifted = blended[:, left + 1 : left + WIDTH + 1] - blended[:, left : left + WIDTH]
+    shifted *= right_part
+    shifted += blended[:, left : left + WIDTH]
+    return shifted
 
 
 def _smooth(distance: np.ndarray, width: float) -> np.ndarray:
     """0 to 1 over `width` pixels around distance 0, with no corner."""
     part = np.clip(distance * np.float32(1 / width) + np.float32(0.5), 0, 1)
     return part * part * (3 - 2 * part)
-
-
-def _glints(columns: np.ndarray, rows: np.ndarray, pose: Pose) -> np.ndarray:
-    """Reflections of a window and a lamp in the cornea, which move half as far as the iris does."""
-    x = anatomy.CENTRE[0] + 0.5 * anatomy.EYEBALL_RADIUS * math.sin(pose.gaze_x)
-    y = anatomy.CENTRE[1] - 0.5 * anatomy.EYEBALL_RADIUS * math.sin(pose.gaze_y)
-    window = _smooth(4.5 - np.abs(columns - x - 13), 4.0) * _smooth(5.5 - np.abs(rows - y + 15), 4.0)
-    lamp = np.exp(-(((columns - x + 12) / 2.5) ** 2)) * np.exp(-(((rows - y - 11) / 2.5) ** 2))
-    return 1.6 * window + 0.9 * lamp

@@ -1,0 +1,72 @@
+"""The seven expressions as movements around one eye, in the action units of FACS.
+
+Which units make an expression is after Ekman and Friesen's prototypes (Facial Action Coding System, 1978;
+Emotional FACS, 1983), of which only what one eye shows is kept. How strong they are is our choice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from canthus_model.synthesize.motion import Track
+
+ACTION_UNITS = (
+    "inner_brow_raiser",  # AU 1
+    "outer_brow_raiser",  # AU 2
+    "brow_lowerer",  # AU 4
+    "upper_lid_raiser",  # AU 5
+    "cheek_raiser",  # AU 6
+    "lid_tightener",  # AU 7
+    "nose_wrinkler",  # AU 9
+    "lid_droop",  # AU 43, slight
+)
+
+PROTOTYPES = {
+    "angry": {"brow_lowerer": 0.95, "lid_tightener": 0.65, "upper_lid_raiser": 0.25},
+    "disgust": {"nose_wrinkler": 0.95, "brow_lowerer": 0.40, "lid_tightener": 0.35, "cheek_raiser": 0.25},
+    "fear": {
+        "inner_brow_raiser": 0.85,
+        "outer_brow_raiser": 0.40,
+        "brow_lowerer": 0.55,
+        "upper_lid_raiser": 0.80,
+        "lid_tightener": 0.55,
+    },
+    "happiness": {"cheek_raiser": 0.95, "lid_tightener": 0.25},
+    "neutral": {},
+    "sadness": {"inner_brow_raiser": 0.70, "brow_lowerer": 0.40, "lid_droop": 0.70},
+    "surprise": {"inner_brow_raiser": 0.80, "outer_brow_raiser": 0.95, "upper_lid_raiser": 0.75},
+}
+"""Mean strength of each unit at the apex, 0 none and 1 full; other units are at rest."""
+
+
+def draw_apex(label: str, random: np.random.Generator) -> np.ndarray:
+    """Strength of each action unit at the apex of one take of an expression, (len(ACTION_UNITS),).
+
+    Takes differ as a whole and unit by unit, and every unit is a little active in all of them: weak sadness
+    comes near to neutral, and fear with little of the brow lowerer near to surprise.
+    """
+    mean = np.array([PROTOTYPES[label].get(unit, 0.0) for unit in ACTION_UNITS])
+    whole = random.uniform(0.75, 1.15)
+    each = np.clip(random.normal(1, 0.13, mean.size), 0.6, 1.4)
+    return np.maximum(mean * whole * each + random.normal(0, 0.045, mean.size), 0)
+
+
+def one_after_another(apexes: list[np.ndarray], seconds: float) -> Track:
+    """Expressions that take equal parts of `seconds`, each coming up from rest and fading to it again."""
+    part, fade = seconds / len(apexes), min(0.3, seconds / len(apexes) / 4)
+    rest = np.zeros(len(ACTION_UNITS))
+    starts, levels = [], [rest]
+    for number, apex in enumerate(apexes):
+        starts += [number * part, (number + 1) * part - fade]
+        levels += [apex, rest]
+    return Track(starts, [fade] * len(starts), levels)
+
+
+def onset_apex_offset(apex: np.ndarray, seconds: float, random: np.random.Generator) -> Track:
+    """An expression over a sequence of `seconds`: it sets in at the start and begins to fade at the end."""
+    onset = random.uniform(0.20, 0.40)
+    offset = random.uniform(0.20, 0.40)
+    begin = random.uniform(-0.15, 0.05)
+    fade = max(begin + onset, seconds - offset * random.uniform(0.1, 0.8))
+    remaining = random.uniform(0.1, 0.5)
+    return Track([begin, fade], [onset, offset], [np.zeros_like(apex), apex, remaining * apex])

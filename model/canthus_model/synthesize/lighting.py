@@ -1,0 +1,46 @@
+"""The four lightings of SEE: how much light falls where, and what that does to the sensor."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from canthus_model.synthesize.anatomy import CANVAS
+from canthus_model.synthesize.sensor import EventCamera
+
+
+@dataclasses.dataclass(frozen=True)
+class Lighting:
+    """A lighting; 1 is the light in which the sensor's frames are well exposed."""
+
+    level: tuple[float, float]  # of the light in the middle, from and to
+    contrast: tuple[float, float]  # how many times brighter one side of the face is than the other
+    sharpness: float  # of the passage between the two sides: pixels over which it falls
+    noise_rate: float  # background events per pixel and second: more in the dark (v2e, arXiv 2006.07722)
+    pupil: tuple[float, float]  # radius of the iris radius
+
+
+LIGHTING = {
+    "normal": Lighting((0.75, 1.35), (1.0, 1.8), 160, 0.15, (0.32, 0.46)),
+    "Overexposed": Lighting((4.0, 8.0), (1.0, 1.8), 160, 0.15, (0.22, 0.32)),
+    "Low": Lighting((0.018, 0.040), (1.0, 1.8), 160, 0.80, (0.50, 0.66)),
+    "HDR": Lighting((0.9, 1.5), (16.0, 50.0), 50, 0.25, (0.28, 0.40)),
+}
+"""By the names that SEE's sequences have."""
+
+
+def draw_illumination(lighting: Lighting, random: np.random.Generator) -> np.ndarray:
+    """Light on each place of the canvas, (CANVAS) float32, from one side, for one take."""
+    level = math.exp(random.uniform(*np.log(lighting.level)))
+    contrast = math.exp(random.uniform(*np.log(lighting.contrast)))
+    angle, offset = random.uniform(0, 2 * math.pi), random.normal(0, 20)
+    y, x = np.mgrid[: CANVAS[0], : CANVAS[1]].astype(np.float32)
+    across = (x - CANVAS[1] / 2) * math.cos(angle) + (y - CANVAS[0] / 2) * math.sin(angle) + offset
+    return (level * contrast ** (0.5 * np.tanh(across / lighting.sharpness))).astype(np.float32)
+
+
+def event_camera(lighting: Lighting) -> EventCamera:
+    """The event half of the sensor in this light."""
+    return EventCamera(noise_rate=lighting.noise_rate)

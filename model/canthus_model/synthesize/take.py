@@ -1,0 +1,57 @@
+"""One take: a volunteer shows an expression in some light, and the sensor looks on."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from canthus_model.config import LABELS
+from canthus_model.synthesize.expressions import draw_apex, one_after_another, onset_apex_offset
+from canthus_model.synthesize.eye import Eye
+from canthus_model.synthesize.face import draw_face
+from canthus_model.synthesize.lighting import LIGHTING, draw_illumination, event_camera
+from canthus_model.synthesize.motion import Motion
+from canthus_model.synthesize.simulation import FRAMES_PER_SECOND, Moment, simulate
+
+
+@dataclasses.dataclass(frozen=True)
+class Take:
+    """What is to be filmed; everything random in it follows from the numbers."""
+
+    seed: int
+    volunteer: int
+    number: int  # of the take among all of its seed
+    labels: tuple[str, ...]  # expressions; several are shown one after another, each from rest and back
+    lighting: str  # one of `names.LIGHTINGS`
+    frames: int
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / FRAMES_PER_SECOND
+
+    def moments(self, lead_in: int = 0) -> Iterator[Moment]:
+        """The frames of the take, each with the events that follow; before them `lead_in` frames more."""
+        random = np.random.default_rng([self.seed, self.volunteer, 1 + self.number])
+        face, lighting = draw_face(self.seed, self.volunteer), LIGHTING[self.lighting]
+        apexes = [draw_apex(label, random) * face.gains for label in self.labels]
+        if len(apexes) == 1:
+            expression = onset_apex_offset(apexes[0], self.seconds, random)
+        else:
+            expression = one_after_another(apexes, self.seconds)
+        motion = Motion(self.seconds, expression, random.uniform(*lighting.pupil), random)
+        eye = Eye(face, motion, draw_illumination(lighting, random))
+        return simulate(eye, range(-lead_in, self.frames), event_camera(lighting), random)
+
+
+_EACH = 1.6  # seconds that an expression of a parade takes, about
+
+
+def parade(seed: int, seconds: float) -> Take:
+    """A take of `seconds` in which a volunteer of no data set shows one expression after another."""
+    labels = np.random.default_rng([seed, 0]).permutation(LABELS).tolist()
+    count = max(1, round(seconds / _EACH))
+    shown = tuple(itertools.islice(itertools.cycle(labels), count))
+    return Take(seed, 0, 0, shown, "normal", max(1, round(seconds * FRAMES_PER_SECOND)))
