@@ -81,23 +81,23 @@ class Anatomy:
         raised = min(1.3, raised + 0.25 * pose.closure)
         opening = (
             self._face.opening
-            + 0.27 * unit["upper_lid_raiser"]
-            - 0.24 * unit["lid_droop"]
-            - 0.12 * unit["lid_tightener"]
+            + 0.33 * unit["upper_lid_raiser"]
+            - 0.36 * unit["lid_droop"]
+            - 0.15 * unit["lid_tightener"]
             - 0.08 * unit["cheek_raiser"]
             - 0.10 * unit["nose_wrinkler"]
             - 0.06 * unit["brow_lowerer"]
             + 0.9 * pose.gaze_y  # the upper lid follows the gaze up and down
         ) * (1 - pose.closure)
-        lower = self.lower_lid - np.float32(12 * self.scale * raised) * self._lower_arch
+        lower = self.lower_lid - np.float32(16 * self.scale * raised) * self._lower_arch
         upper = lower + np.float32(opening) * (self.upper_lid - lower)
         return np.minimum(np.maximum(upper, self.crease + np.float32(5)), lower), lower
 
     def brow_lift(self, pose: Pose) -> np.ndarray:
         """How far the brow is above its rest, in pixels."""
         unit = dict(zip(ACTION_UNITS, pose.units.tolist(), strict=True))
-        inner = 15 * unit["inner_brow_raiser"] - 13 * unit["brow_lowerer"] - 5 * unit["nose_wrinkler"]
-        outer = 15 * unit["outer_brow_raiser"] - 6 * unit["brow_lowerer"] - 2 * unit["nose_wrinkler"]
+        inner = 21 * unit["inner_brow_raiser"] - 18 * unit["brow_lowerer"] - 6 * unit["nose_wrinkler"]
+        outer = 20 * unit["outer_brow_raiser"] - 9 * unit["brow_lowerer"] - 2 * unit["nose_wrinkler"]
         closing = 2 * pose.closure
         return np.float32(self.scale) * (
             np.float32(inner - closing) * self._inner + np.float32(outer - closing) * self._outer
@@ -106,7 +106,7 @@ class Anatomy:
     def cheek_lift(self, pose: Pose) -> np.ndarray:
         """How far the cheek is above its rest, in pixels."""
         unit = dict(zip(ACTION_UNITS, pose.units.tolist(), strict=True))
-        outer, inner = 11 * unit["cheek_raiser"], 9 * unit["nose_wrinkler"] + 5 * unit["cheek_raiser"]
+        outer, inner = 16 * unit["cheek_raiser"], 14 * unit["nose_wrinkler"] + 7 * unit["cheek_raiser"]
         return np.float32(self.scale) * (np.float32(inner) * self._inner + np.float32(outer) * self._outer)
 
     def _corner_line(self, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -94,7 +95,7 @@ def _film(planned: list[Planned], root: Path, raw: bool) -> Iterator[None]:
     """Film all of it in worker processes; yields once for each sequence that is done."""
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=context, initializer=_ignore_interrupts) as pool:
+    with ProcessPoolExecutor(cores, mp_context=context, initializer=_obey_the_parent) as pool:
         waiting = {pool.submit(write_sequence, entry, root, raw) for entry in planned}
         try:
             while waiting:
@@ -107,9 +108,12 @@ def _film(planned: list[Planned], root: Path, raw: bool) -> Iterator[None]:
             raise
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; only the one that started the others answers it."""
+def _obey_the_parent() -> None:
+    """Leave Ctrl-C, which reaches every process of a terminal, to the parent; end when it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def write_sequence(planned: Planned, root: Path, raw: bool) -> None:

@@ -46,9 +46,9 @@ def draw_apex(label: str, random: np.random.Generator) -> np.ndarray:
     comes near to neutral, and fear with little of the brow lowerer near to surprise.
     """
     mean = np.array([PROTOTYPES[label].get(unit, 0.0) for unit in ACTION_UNITS])
-    whole = random.uniform(0.75, 1.15)
-    each = np.clip(random.normal(1, 0.13, mean.size), 0.6, 1.4)
-    return np.maximum(mean * whole * each + random.normal(0, 0.045, mean.size), 0)
+    whole = random.uniform(0.80, 1.15)
+    each = np.clip(random.normal(1, 0.10, mean.size), 0.6, 1.4)
+    return np.maximum(mean * whole * each + random.normal(0, 0.04, mean.size), 0)
 
 
 def one_after_another(apexes: list[np.ndarray], seconds: float) -> Track:
@@ -64,9 +64,9 @@ def one_after_another(apexes: list[np.ndarray], seconds: float) -> Track:
 
 def onset_apex_offset(apex: np.ndarray, seconds: float, random: np.random.Generator) -> Track:
     """An expression over a sequence of `seconds`: it sets in at the start and begins to fade at the end."""
-    onset = random.uniform(0.20, 0.40)
-    offset = random.uniform(0.20, 0.40)
-    begin = random.uniform(-0.15, 0.05)
-    fade = max(begin + onset, seconds - offset * random.uniform(0.1, 0.8))
-    remaining = random.uniform(0.1, 0.5)
+    onset, offset = random.uniform(0.18, 0.38, 2)
+    # Sequences are cut tightly: some begin when the expression is already coming up or end before it has gone.
+    begin = -onset * random.uniform(0.0, 0.6)
+    fade = max(begin + onset, seconds - offset * random.uniform(0.5, 1.05))
+    remaining = random.uniform(0.0, 0.2)
     return Track([begin, fade], [onset, offset], [np.zeros_like(apex), apex, remaining * apex])

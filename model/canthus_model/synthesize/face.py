@@ -64,33 +64,44 @@ def draw_face(seed: int, volunteer: int) -> Face:
         texture_seed=int(random.integers(2**31)),
         woman=woman,
         age=int(np.clip(random.gamma(4, 2.5) + 18, 18, 60)),
-        centre=(173 + _clipped(normal(0, 9), 18), 150 + _clipped(normal(0, 7), 14)),
+        centre=(173 + _clipped(normal(0, 7), 14), 150 + _clipped(normal(0, 5), 10)),
         scale=uniform(0.86, 1.06),
         tilt=_clipped(normal(0, math.radians(3.0)), math.radians(7)),
-        slant=normal(16, 6),
+        slant=normal(16, 4),
         half_width=uniform(100, 116),
-        upper_lid=uniform(40, 52),
+        upper_lid=uniform(43, 50),
         upper_peak=uniform(0.38, 0.50),
         lower_lid=uniform(28, 38),
         lower_peak=uniform(0.50, 0.62),
         crease=uniform(16, 32),
-        brow_height=uniform(102, 122),
-        brow_arch=uniform(14, 32),
+        brow_height=uniform(106, 118),
+        brow_arch=uniform(18, 28),
         brow_peak=uniform(0.52, 0.68),
         brow_thickness=uniform(6, 9) if woman else uniform(8, 13),
         skin=float(np.exp(uniform(np.log(0.20), np.log(0.58)))),
         iris=float(np.exp(uniform(np.log(0.08), np.log(0.34)))),
         mottling=uniform(0.6, 1.5),
         crease_depth=uniform(0.12, 0.50),
-        wrinkles=uniform(0.5, 1.2),
+        wrinkles=uniform(0.8, 1.4),
         brow_hairs=int(uniform(500, 800) if woman else uniform(650, 1300)),
         lashes=int(uniform(70, 105)),
         lash_length=uniform(1.1, 1.35) if made_up else uniform(0.7, 1.15),
         eyeliner=uniform(0.4, 0.9) if made_up else 0.0,
         eyeshadow=uniform(-0.12, 0.10) if made_up else 0.0,
-        glasses=uniform(2.5, 6.0) if random.random() < 0.2 else 0.0,
-        opening=_clipped(normal(0.97, 0.05), 1.07),
-        gains=np.clip(normal(1.0, 0.13, len(ACTION_UNITS)), 0.7, 1.3),
+        glasses=uniform(2.5, 6.0) if random.random() < 0.15 else 0.0,
+        opening=_clipped(normal(0.97, 0.03), 1.05),
+        gains=np.clip(normal(1.0, 0.10, len(ACTION_UNITS)), 0.75, 1.25),
+    )
+
+
+def worn_again(face: Face, random: np.random.Generator) -> Face:
+    """The same volunteer with the camera put on anew, which sits a little differently each time."""
+    x, y = face.centre
+    return dataclasses.replace(
+        face,
+        centre=(x + _clipped(random.normal(0, 4), 8), y + _clipped(random.normal(0, 3), 6)),
+        scale=face.scale * (1 + _clipped(random.normal(0, 0.02), 0.04)),
+        tilt=face.tilt + _clipped(random.normal(0, math.radians(1.5)), math.radians(3)),
     )
 
 

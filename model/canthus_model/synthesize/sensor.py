@@ -17,9 +17,13 @@ class FrameCamera:
     read_noise: float = 40.0  # electrons, standard deviation
 
     def expose(self, luminance: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """The uint8 frame of mean `luminance` over the exposure, both (260, 346)."""
-        electrons = random.poisson(luminance * (self.saturation / self.white))
-        electrons = electrons + random.normal(0, self.read_noise, luminance.shape)
+        """The uint8 frame of mean `luminance` over the exposure, both (260, 346).
+
+        Shot noise is taken as normal, which Poisson's is within a fraction of the read noise.
+        """
+        electrons = luminance * np.float32(self.saturation / self.white)
+        noise = np.sqrt(electrons + np.float32(self.read_noise**2))
+        electrons += noise * random.standard_normal(luminance.shape, np.float32)
         return np.clip(np.rint(electrons * (255 / self.saturation)), 0, 255).astype(np.uint8)
 
 
@@ -34,7 +38,7 @@ class EventCamera:
     noise_rate: float = 0.15  # background events per pixel and second
     hot_pixels: int = 6
     hot_rate: float = 120.0  # ON events per hot pixel and second
-    dark_luminance: float = 0.008  # what a pixel adds to the light: its response flattens below
+    dark_luminance: float = 0.002  # what a pixel adds to the light: its response flattens below
 
 
 class EventPixels:
@@ -100,8 +104,8 @@ class EventPixels:
         count = random.poisson(camera.noise_rate * pixels * seconds)
         background = random.integers(pixels, size=count)
         hot = self._hot[random.random(self._hot.size) < -np.expm1(-camera.hot_rate * seconds)]
-        pixel = np.unique(np.concatenate([background, hot]))
-        polarity = (random.random(pixel.size) < 0.5) | np.isin(pixel, hot)
+        pixel, drawn = np.unique(np.concatenate([hot, background]), return_index=True)
+        polarity = (random.random(pixel.size) < 0.5) | (drawn < hot.size)
         return self._emit(pixel, random.integers(start, end, pixel.size), polarity)
 
     def _emit(self, pixel: np.ndarray, time: np.ndarray, polarity: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from canthus_model.config import LABELS
 from canthus_model.synthesize.expressions import draw_apex, one_after_another, onset_apex_offset
 from canthus_model.synthesize.eye import Eye
-from canthus_model.synthesize.face import draw_face
+from canthus_model.synthesize.face import draw_face, worn_again
 from canthus_model.synthesize.lighting import LIGHTING, draw_illumination, event_camera
 from canthus_model.synthesize.motion import Motion
 from canthus_model.synthesize.simulation import FRAMES_PER_SECOND, Moment, simulate
@@ -35,7 +35,7 @@ class Take:
     def moments(self, lead_in: int = 0) -> Iterator[Moment]:
         """The frames of the take, each with the events that follow; before them `lead_in` frames more."""
         random = np.random.default_rng([self.seed, self.volunteer, 1 + self.number])
-        face, lighting = draw_face(self.seed, self.volunteer), LIGHTING[self.lighting]
+        face, lighting = worn_again(draw_face(self.seed, self.volunteer), random), LIGHTING[self.lighting]
         apexes = [draw_apex(label, random) * face.gains for label in self.labels]
         if len(apexes) == 1:
             expression = onset_apex_offset(apexes[0], self.seconds, random)
