@@ -105,12 +105,13 @@ def _from_model(arguments: argparse.Namespace) -> None:
         import torch
 
         from canthus_model.checkpoint import read_epoch
-        from canthus_model.evaluate.models import CHECKPOINT, open_model
+        from canthus_model.evaluate.models import CHECKPOINT, check_model, open_model
         from canthus_model.evaluate.runs import evaluate
         from canthus_model.see.dataset import open_see
         from canthus_model.see.moments import Clips
     except ImportError as error:
         raise EvaluationError(f"evaluating a model needs {error.name}: pip install 'canthus[cpu,train]'") from error
+    check_model(arguments.model)
     torch.set_num_threads(arguments.threads)
     with progress("looking for the images") as report:
         see = open_see(arguments.see, "testing", report)

@@ -18,6 +18,14 @@ from canthus_model.network import MCOENet
 BUNDLE, CHECKPOINT = ".canthus", ".pth"
 
 
+def check_model(path: Path) -> None:
+    """Raise EvaluationError unless `path` is a file whose name ends as a checkpoint's or a bundle's does."""
+    if path.suffix not in (CHECKPOINT, BUNDLE):
+        raise EvaluationError(f"{path}: neither a checkpoint ({CHECKPOINT}) nor a bundle ({BUNDLE}), by its name")
+    if not path.is_file():
+        raise EvaluationError(f"{path}: no such file")
+
+
 def open_model(path: Path | str, labels: tuple[str, ...], image_size: tuple[int, int], threads: int = 2) -> Model:
     """Open a checkpoint (.pth) or a bundle (.canthus) for the images and labels of a data set.
 
@@ -30,13 +38,12 @@ def open_model(path: Path | str, labels: tuple[str, ...], image_size: tuple[int,
     Raises:
         CheckpointError, BundleError, EngineError: the file can't be used; a bundle's labels or image size
             aren't the data set's.
-        EvaluationError: neither kind of file, by the end of its name.
+        EvaluationError: no such file, or neither kind, by the end of its name.
     """
     path = Path(path)
+    check_model(path)
     if path.suffix == CHECKPOINT:
         return CheckpointModel(load_network(path, image_size))
-    if path.suffix != BUNDLE:
-        raise EvaluationError(f"{path}: neither a checkpoint ({CHECKPOINT}) nor a bundle ({BUNDLE}), by its name")
     engine = canthus.load(path, threads=threads)
     if set(engine.labels) != set(labels):
         raise BundleError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -64,13 +65,14 @@ def evaluate(
     same_runs = iter(runs_of.values())
     answers = np.empty((runs, len(clips), len(see.labels)))
     done = 0
-    for sample in batches(clips, keys, batch, workers):
-        answer = model.probabilities(sample.frame.numpy(), sample.event.numpy())
-        _check_answer(answer, (len(sample.index), len(see.labels)))
-        for row, index in zip(answer, sample.index.tolist(), strict=True):
-            answers[next(same_runs), index] = row
-        done += len(answer)
-        report(done, len(keys))
+    with contextlib.closing(batches(clips, keys, batch, workers)) as shown:
+        for frame, event, indices in shown:
+            answer = model.probabilities(frame, event)
+            _check_answer(answer, (len(indices), len(see.labels)))
+            for row, index in zip(answer, indices, strict=True):
+                answers[next(same_runs), index] = row
+            done += len(answer)
+            report(done, len(keys))
     return [
         {
             sequence.name: ranked(dict(zip(see.labels, row, strict=True)))
