@@ -10,6 +10,7 @@ import pytest
 import canthus
 from canthus.cli import main
 from canthus_model.evaluate.figures import EMOTIONS, figures
+from canthus_model.evaluate.folder import check_folder
 from canthus_model.evaluate.results import encode_run, ranked, read_results
 from canthus_model.evaluate.table import table
 from canthus_model.see.names import LIGHTINGS
@@ -228,6 +229,11 @@ def test_outputs_that_cant_be(tmp_path, monkeypatch, capsys, output, message):
     assert main(["evaluate", "--results", "r", "-o", output]) == 2
     assert message in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_output_that_cant_be_written_is_told_before_the_work():
+    with pytest.raises(canthus.EvaluationError, match=r"/proc/new: can't write there"):
+        check_folder(Path("/proc/new"))
 
 
 def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch, capsys):

@@ -17,8 +17,12 @@ def check_folder(folder: Path, may_hold: Collection[str] = ()) -> None:
         raise EvaluationError(f"{folder.parent}: no such folder; create it first")
     if folder.exists() and not folder.is_dir():
         raise EvaluationError(f"{folder}: is a file; name a folder for the results")
-    if not os.access(folder if folder.is_dir() else folder.parent, os.W_OK | os.X_OK):
-        raise EvaluationError(f"{folder}: can't write there; name another folder")
+    hidden = _hidden(folder)
+    try:
+        hidden.mkdir()
+        hidden.rmdir()
+    except OSError as error:
+        raise EvaluationError(f"{folder}: can't write there ({error.strerror}); name another folder") from error
     if folder.is_dir() and (others := {path.name for path in folder.iterdir()} - set(may_hold)):
         raise EvaluationError(
             f"{folder}: holds {min(others)!r} already, and results don't mix; name a new folder, or empty this one"
@@ -32,8 +36,7 @@ def filling(folder: Path) -> Iterator[Path]:
     Raises:
         EvaluationError: no room or right to write.
     """
-    exists = folder.is_dir()
-    hidden = (folder if exists else folder.parent) / f".{folder.name}.{os.getpid()}.partial"
+    exists, hidden = folder.is_dir(), _hidden(folder)
     try:
         hidden.mkdir()
         yield hidden
@@ -46,3 +49,7 @@ def filling(folder: Path) -> Iterator[Path]:
         raise EvaluationError(f"{folder}: can't write it ({error.strerror}); name another folder") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _hidden(folder: Path) -> Path:
+    return (folder if folder.is_dir() else folder.parent) / f".{folder.name}.{os.getpid()}.partial"
