@@ -108,12 +108,12 @@ def test_published_figures_to_the_digit(capsys):
     assert main(["evaluate", "--results", str(PUBLISHED)]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     printed = {row[0]: row[1] for row in rows if row[2:3] == ["±"]}
-    assert printed == {
+    expected = {
         "happiness": "76.0", "sadness": "85.0", "angry": "85.8", "disgust": "74.8", "surprise": "66.8", "fear": "79.9",
         "neutral": "85.3", "normal": "78.0", "Overexposed": "80.0", "Low": "78.1", "HDR": "78.3",
         "WAR": "78.6", "UAR": "79.1",
     }  # fmt: skip
-    assert list(printed) == [*EMOTIONS, *LIGHTINGS, "WAR", "UAR"]
+    assert list(printed.items()) == list(expected.items())  # in this order
     assert "20 runs over 767 sequences" in " ".join(rows[0])
 
 
