@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +45,18 @@ def load_network(path: Path | str, image_size: tuple[int, int] = (100, 100)) -> 
     return network.eval().requires_grad_(False)
 
 
-def _read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_epoch(path: Path | str) -> int | None:
+    """The epoch that the checkpoint says it was saved in, if it says so.
+
+    Raises:
+        CheckpointError: not a checkpoint, or a pickle that would run code.
+    """
+    content = _read(Path(path))
+    epoch = content.get("epoch") if isinstance(content, dict) else None
+    return epoch if type(epoch) is int and epoch >= 0 else None
+
+
+def _read(path: Path) -> Any:
     # Before 2.10, a crafted file could run code although weights_only was set (CVE-2026-24747).
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if version < (2, 10):
@@ -52,7 +64,7 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds Python objects other than tensors, and reading them could run code; nothing was "
@@ -63,6 +75,10 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path}: not a checkpoint, or a damaged one ({reason}). It must be what torch.save writes"
         ) from error
+
+
+def _read_state_dict(path: Path) -> dict[str, Tensor]:
+    content = _read(path)
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()

@@ -43,3 +43,7 @@ class DataSetError(Error):
 
 class TrainingError(Error):
     """Training can't start or go on as asked."""
+
+
+class EvaluationError(Error):
+    """A model can't be evaluated as asked, or its results can't be written."""

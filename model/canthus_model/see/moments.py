@@ -47,13 +47,18 @@ class Clips(torch.utils.data.Dataset[Sample]):
     def __len__(self) -> int:
         return len(self._see.sequences)
 
+    def moments(self, key: tuple[int, int]) -> tuple[int, int]:
+        """Which frames the item is made of, first and last; two rounds may draw the same ones."""
+        turn, index = key
+        segment = self._see.sequences[index].entry.segment
+        random = np.random.default_rng([self._seed, turn, index])
+        return middle_clip(segment) if self._middle else random_clip(segment, random)
+
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """Raises DataSetError for an image that can't be decoded or has another shape than the first one."""
-        turn, index = key
+        _, index = key
         sequence = self._see.sequences[index]
-        segment = sequence.entry.segment
-        random = np.random.default_rng([self._seed, turn, index])
-        clip = middle_clip(segment) if self._middle else random_clip(segment, random)
+        clip = self.moments(key)
         frame, event = (
             torch.from_numpy(np.stack([self._read(image_path(folder, number)) for number in clip]))
             for folder in (sequence.frame, sequence.event)

@@ -1,0 +1,85 @@
+"""Checkpoints and bundles, behind one face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import canthus
+from canthus.engine import Engine
+from canthus.errors import BundleError, EvaluationError
+from canthus_model.checkpoint import load_network
+from canthus_model.evaluate.runs import Model
+from canthus_model.network import MCOENet
+
+BUNDLE, CHECKPOINT = ".canthus", ".pth"
+
+
+def check_model(path: Path) -> None:
+    """Raise EvaluationError unless `path` is a file whose name ends as a checkpoint's or a bundle's does."""
+    if path.suffix not in (CHECKPOINT, BUNDLE):
+        raise EvaluationError(f"{path}: neither a checkpoint ({CHECKPOINT}) nor a bundle ({BUNDLE}), by its name")
+    if not path.is_file():
+        raise EvaluationError(f"{path}: no such file")
+
+
+def open_model(path: Path | str, labels: tuple[str, ...], image_size: tuple[int, int], threads: int = 2) -> Model:
+    """Open a checkpoint (.pth) or a bundle (.canthus) for the images and labels of a data set.
+
+    Args:
+        labels: of the data set, in its order. A checkpoint's outputs are taken to be in this order, since it
+            doesn't name them; a bundle does.
+        image_size: (height, width) in pixels of the data set's images, resized.
+        threads: that a bundle's engine may use; a checkpoint takes those of PyTorch.
+
+    Raises:
+        CheckpointError, BundleError, EngineError: the file can't be used; a bundle's labels or image size
+            aren't the data set's.
+        EvaluationError: no such file, or neither kind, by the end of its name.
+    """
+    path = Path(path)
+    check_model(path)
+    if path.suffix == CHECKPOINT:
+        return CheckpointModel(load_network(path, image_size))
+    engine = canthus.load(path, threads=threads)
+    if set(engine.labels) != set(labels):
+        raise BundleError(
+            f"{path}: tells {', '.join(engine.labels)} apart, and the data set {', '.join(labels)}; "
+            "evaluate it on the data set that it was trained for"
+        )
+    if engine.image_size != image_size:
+        (taken_height, taken_width), (height, width) = engine.image_size, image_size
+        raise BundleError(
+            f"{path}: takes images of {taken_height}x{taken_width} pixels (height x width), and those of the data "
+            f"set are {height}x{width}; export the checkpoint again with canthus export --image-size {height}x{width}"
+        )
+    return BundleModel(engine, labels)
+
+
+class CheckpointModel:
+    """The network of a checkpoint, in PyTorch on the CPU."""
+
+    def __init__(self, network: MCOENet) -> None:
+        self._network = network
+
+    def probabilities(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `Model.probabilities`."""
+        with torch.inference_mode():
+            logits = self._network(torch.from_numpy(frame), torch.from_numpy(event))
+            return torch.softmax(logits, 1).numpy()
+
+
+class BundleModel:
+    """A bundle, in its engine; its probabilities are put into the order of `labels`."""
+
+    def __init__(self, engine: Engine, labels: tuple[str, ...]) -> None:
+        self._engine = engine
+        self._order = [engine.labels.index(label) for label in labels]
+
+    def probabilities(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `Model.probabilities`."""
+        first = self._engine.prime(frame[:, 0], event[:, 0])
+        return self._engine.react(frame[:, 1], event[:, 1], first).probabilities[:, self._order]
