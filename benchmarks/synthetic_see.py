@@ -19,6 +19,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from canthus_model.train.recipe import PRESETS
+from canthus_model.train.run import train
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.linear_model import LogisticRegressionCV
@@ -35,8 +37,6 @@ from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, Sequence, image_path, open_see
 from canthus_model.see.moments import Clips, Sample
 from canthus_model.see.names import LIGHTINGS
-from canthus_model.train.recipe import PRESETS
-from canthus_model.train.run import train
 
 MEAN_SIZE = (33, 25)  # width and height of a mean image, pixels
 NO_EVENT = 127

@@ -19,12 +19,14 @@ class NetworkConfig:
         features: outputs of each encoder; 4 consecutive ones are a token.
         moe_width: width of the fused vector that router and experts read.
         image_size: (height, width) of the images, in pixels.
+        dropout: probability, in training alone, after the fused vector and inside the deep experts.
     """
 
     encoder_width: int = 64
     features: int = 1000
     moe_width: int = 1024
     image_size: tuple[int, int] = (100, 100)
+    dropout: float = 0.5
 
     @property
     def tokens(self) -> int:
@@ -32,7 +34,7 @@ class NetworkConfig:
         return 2 * self.features // TOKEN_WIDTH
 
 
-SMALL = NetworkConfig(encoder_width=8, features=200, moe_width=40)
+SMALL = NetworkConfig(encoder_width=8, features=200, moe_width=40, dropout=0.0)
 """About a million parameters: for tests, and for training on a laptop."""
 
 TOKEN_WIDTH = 4

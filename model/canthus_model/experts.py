@@ -22,7 +22,7 @@ class SingleTokenAttention(nn.MultiheadAttention):
 class FocalExpert(nn.Sequential):
     """Two convolutions over a sequence of one token."""
 
-    def __init__(self, width: int, labels: int) -> None:
+    def __init__(self, width: int, labels: int, _dropout: float) -> None:
         super().__init__(nn.Conv1d(width, width // 2, 3, padding=1), nn.GELU(), nn.Conv1d(width // 2, labels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class FocalExpert(nn.Sequential):
 
 
 class AttentionExpert(nn.Module):
-    def __init__(self, width: int, labels: int) -> None:
+    def __init__(self, width: int, labels: int, _dropout: float) -> None:
         super().__init__()
         self.attn = SingleTokenAttention(width, heads=2)
         self.norm = nn.LayerNorm(width)
@@ -43,11 +43,11 @@ class AttentionExpert(nn.Module):
 class DeepExpert(nn.Module):
     """Five linear residual blocks; the dropout between them is all that is not linear."""
 
-    def __init__(self, width: int, labels: int) -> None:
+    def __init__(self, width: int, labels: int, dropout: float) -> None:
         super().__init__()
         self.res_coef = nn.Parameter(torch.tensor(0.3))
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, 4 * width), nn.Dropout(0.5), nn.Linear(4 * width, width)) for _ in range(5)
+            nn.Sequential(nn.Linear(width, 4 * width), nn.Dropout(dropout), nn.Linear(4 * width, width)) for _ in range(5)
         )
         self.final_fc = nn.Linear(width, labels)
 
@@ -87,10 +87,10 @@ def mix_experts(weights: Tensor, answers: Tensor) -> Tensor:
 class MixtureOfExperts(nn.Module):
     """A fused vector (B, width) to logits (B, labels) and router logits (B, 8)."""
 
-    def __init__(self, width: int, labels: int) -> None:
+    def __init__(self, width: int, labels: int, dropout: float) -> None:
         super().__init__()
         kinds = (EXPERT_KINDS[i % 3] for i in range(EXPERTS))
-        self.experts = nn.ModuleDict({f"expert_{i}": kind(width, labels) for i, kind in enumerate(kinds)})
+        self.experts = nn.ModuleDict({f"expert_{i}": kind(width, labels, dropout) for i, kind in enumerate(kinds)})
         self.router = Router(width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,9 +27,11 @@ class MCOENet(nn.Module):
         self.res11 = Encoder(self.config, EVENT)
         self.MCO = MCOMamba()
         self.MCIB = CrossModalFusion()
-        self.moe = MixtureOfExperts(self.config.moe_width, len(LABELS))
+        self.moe = MixtureOfExperts(self.config.moe_width, len(LABELS), self.config.dropout)
         self.fusion_proj = nn.Sequential(
-            nn.Linear(self.config.tokens * TOKEN_WIDTH, self.config.moe_width), nn.GELU(), nn.Dropout(0.5)
+            nn.Linear(self.config.tokens * TOKEN_WIDTH, self.config.moe_width),
+            nn.GELU(),
+            nn.Dropout(self.config.dropout),
         )
         self.output = nn.Linear(self.config.features, len(LABELS))
 
