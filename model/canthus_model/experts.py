@@ -47,7 +47,8 @@ class DeepExpert(nn.Module):
         super().__init__()
         self.res_coef = nn.Parameter(torch.tensor(0.3))
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, 4 * width), nn.Dropout(dropout), nn.Linear(4 * width, width)) for _ in range(5)
+            nn.Sequential(nn.Linear(width, 4 * width), nn.Dropout(dropout), nn.Linear(4 * width, width))
+            for _ in range(5)
         )
         self.final_fc = nn.Linear(width, labels)
 

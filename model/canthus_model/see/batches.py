@@ -6,10 +6,6 @@ is going on, and it wraps an error of theirs into pages of text.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,6 +17,7 @@ from numpy.typing import NDArray
 
 from canthus.errors import DataSetError
 from canthus_model.see.moments import Clips
+from canthus_model.workers import obey_the_parent
 
 Keys = Sequence[tuple[int, int]]
 """What clips are asked for by: (round, index of the sequence)."""
@@ -82,15 +79,7 @@ _clips: Clips
 def _begin(clips: Clips) -> None:
     global _clips
     _clips = clips
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent sees to it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
+    obey_the_parent()
 
 
 def _decode_here(keys: Keys) -> Batch:

@@ -7,8 +7,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -26,6 +24,7 @@ from canthus_model.synthesize.anatomy import HEIGHT, WIDTH
 from canthus_model.synthesize.face import draw_face
 from canthus_model.synthesize.recording import SPARE_DISK, Recording
 from canthus_model.synthesize.take import Take
+from canthus_model.workers import obey_the_parent
 
 WINDOW = 33_000  # microseconds of events in an event image
 JPEG_QUALITY = 95
@@ -95,7 +94,7 @@ def _film(planned: list[Planned], root: Path, raw: bool) -> Iterator[None]:
     """Film all of it in worker processes; yields once for each sequence that is done."""
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=context, initializer=_obey_the_parent) as pool:
+    with ProcessPoolExecutor(cores, mp_context=context, initializer=obey_the_parent) as pool:
         waiting = {pool.submit(write_sequence, entry, root, raw) for entry in planned}
         try:
             while waiting:
@@ -106,14 +105,6 @@ def _film(planned: list[Planned], root: Path, raw: bool) -> Iterator[None]:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _obey_the_parent() -> None:
-    """Leave Ctrl-C, which reaches every process of a terminal, to the parent; end when it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def write_sequence(planned: Planned, root: Path, raw: bool) -> None:

@@ -56,7 +56,8 @@ class Eye:
         gaze = math.hypot(after.gaze_x - before.gaze_x, after.gaze_y - before.gaze_y)
         lid = abs(after.closure - before.closure) * 85  # pixels between the lids
         muscles = float(np.abs(after.units - before.units).max()) * 20
-        return max(gaze * self._anatomy.eyeball_radius, lid, muscles) / step
+        slip = math.hypot(after.slip_x - before.slip_x, after.slip_y - before.slip_y)
+        return (slip + max(gaze * self._anatomy.eyeball_radius, lid, muscles)) / step
 
     def _draw_skin(self, pose: Pose, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
         """Skin, stretched up and down to follow the brow, the two lids and the cheek."""

@@ -11,7 +11,9 @@ from canthus_model.synthesize.sensor import EventCamera, EventPixels, FrameCamer
 
 FIRST_TIME = 1_700_000_000_000_000  # microseconds: sensor clocks count from 1970
 FRAMES_PER_SECOND = 30
-LONGEST_STEP, SHORTEST_STEP = 2_000, 1_000  # microseconds between looks at the scene
+LONGEST_LOOK, SHORTEST_LOOK = 4_000, 1_000  # microseconds between looks at the scene
+EVENT_STEP = 2_000  # microseconds between those at the event pixels, at most: 500 Hz
+HALF_A_PIXEL = 0.5  # that edges may move between two looks
 
 
 class Scene(Protocol):
@@ -34,7 +36,11 @@ class Moment(NamedTuple):
 
 
 def simulate(scene: Scene, frames: range, camera: EventCamera, random: np.random.Generator) -> Iterator[Moment]:
-    """Look at `scene` during `frames`; the exposure of frame n begins n / 30 seconds after the start."""
+    """Look at `scene` during `frames`; the exposure of frame n begins n / 30 seconds after the start.
+
+    The slower the scene moves, the less often it is looked at; between two looks, luminance is taken to change
+    linearly, and the event pixels see it at 500 Hz or more (adaptive sampling: Rebecq et al., "ESIM", CoRL 2018).
+    """
     frame_camera = FrameCamera()
     begin = _begin(frames.start)
     luminance = scene.luminance(_seconds(begin))
@@ -42,9 +48,14 @@ def simulate(scene: Scene, frames: range, camera: EventCamera, random: np.random
     for number in frames:
         begin, end = _begin(number), _begin(number + 1)
         exposed, events = np.zeros_like(luminance), []
-        for start, stop in _steps(scene, begin, end, frame_camera.exposure):
+        for start, stop in _looks(scene, begin, end, frame_camera.exposure):
             before, luminance = luminance, scene.luminance(_seconds(stop))
-            events.append(pixels.step(luminance, start, stop))
+            if stop - start > EVENT_STEP:
+                middle = (start + stop) // 2
+                events.append(pixels.step((before + luminance) / 2, start, middle))
+                events.append(pixels.step(luminance, middle, stop))
+            else:
+                events.append(pixels.step(luminance, start, stop))
             if stop <= begin + frame_camera.exposure:
                 exposed += (before + luminance) * np.float32((stop - start) / 2 / frame_camera.exposure)
         frame = frame_camera.expose(exposed, random)
@@ -59,13 +70,12 @@ def _seconds(time: int) -> float:
     return (time - FIRST_TIME) * 1e-6
 
 
-def _steps(scene: Scene, begin: int, end: int, exposure: int) -> Iterator[tuple[int, int]]:
-    """Cut begin..end into steps in which edges move about a pixel; one boundary ends the exposure."""
+def _looks(scene: Scene, begin: int, end: int, exposure: int) -> Iterator[tuple[int, int]]:
+    """Cut begin..end into pieces in which edges move half a pixel, or little enough; one bound ends the exposure."""
     time = begin
     while time < end:
-        pixel_time = 1e6 / max(scene.speed(_seconds(time)), 1e-6)
-        step = int(min(max(pixel_time, SHORTEST_STEP), LONGEST_STEP))
+        piece = 1e6 * HALF_A_PIXEL / max(scene.speed(_seconds(time)), 1e-6)
         limit = begin + exposure if time < begin + exposure else end
-        stop = min(time + step, limit)
+        stop = min(time + int(min(max(piece, SHORTEST_LOOK), LONGEST_LOOK)), limit)
         yield time, stop
         time = stop
