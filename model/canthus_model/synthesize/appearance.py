@@ -82,7 +82,7 @@ class Skin:
             self._shown = depths
             self._texture = self._rest.copy()
             for depth, fold in zip(depths, self._folds, strict=True):
-                self._texture[fold.box] *= 1 - np.float32(min(depth, 1.7)) * fold.depth
+                self._texture[fold.box] *= 1 - np.float32(min(depth, 1.9)) * fold.depth
         return self._texture
 
 

@@ -23,18 +23,18 @@ ACTION_UNITS = (
 
 PROTOTYPES = {
     "angry": {"brow_lowerer": 0.95, "lid_tightener": 0.65, "upper_lid_raiser": 0.25},
-    "disgust": {"nose_wrinkler": 0.95, "brow_lowerer": 0.40, "lid_tightener": 0.35, "cheek_raiser": 0.25},
+    "disgust": {"nose_wrinkler": 1.0, "brow_lowerer": 0.40, "lid_tightener": 0.35, "cheek_raiser": 0.25},
     "fear": {
-        "inner_brow_raiser": 0.85,
-        "outer_brow_raiser": 0.40,
-        "brow_lowerer": 0.55,
+        "inner_brow_raiser": 0.80,
+        "outer_brow_raiser": 0.25,
+        "brow_lowerer": 0.70,
         "upper_lid_raiser": 0.80,
-        "lid_tightener": 0.55,
+        "lid_tightener": 0.70,
     },
-    "happiness": {"cheek_raiser": 0.95, "lid_tightener": 0.25},
+    "happiness": {"cheek_raiser": 1.0, "lid_tightener": 0.20},
     "neutral": {},
-    "sadness": {"inner_brow_raiser": 0.70, "brow_lowerer": 0.40, "lid_droop": 0.70},
-    "surprise": {"inner_brow_raiser": 0.80, "outer_brow_raiser": 0.95, "upper_lid_raiser": 0.75},
+    "sadness": {"inner_brow_raiser": 0.85, "brow_lowerer": 0.40, "lid_droop": 0.80},
+    "surprise": {"inner_brow_raiser": 0.85, "outer_brow_raiser": 1.0, "upper_lid_raiser": 0.75},
 }
 """Mean strength of each unit at the apex, 0 none and 1 full; other units are at rest."""
 

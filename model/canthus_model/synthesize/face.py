@@ -64,9 +64,9 @@ def draw_face(seed: int, volunteer: int) -> Face:
         texture_seed=int(random.integers(2**31)),
         woman=woman,
         age=int(np.clip(random.gamma(4, 2.5) + 18, 18, 60)),
-        centre=(173 + _clipped(normal(0, 7), 14), 150 + _clipped(normal(0, 5), 10)),
-        scale=uniform(0.86, 1.06),
-        tilt=_clipped(normal(0, math.radians(3.0)), math.radians(7)),
+        centre=(173 + _clipped(normal(0, 9), 18), 156 + _clipped(normal(0, 9), 16)),
+        scale=uniform(0.84, 1.04),
+        tilt=_clipped(normal(0, math.radians(4)), math.radians(8)),
         slant=normal(16, 4),
         half_width=uniform(100, 116),
         upper_lid=uniform(43, 50),
@@ -82,7 +82,7 @@ def draw_face(seed: int, volunteer: int) -> Face:
         iris=float(np.exp(uniform(np.log(0.08), np.log(0.34)))),
         mottling=uniform(0.6, 1.5),
         crease_depth=uniform(0.12, 0.50),
-        wrinkles=uniform(0.8, 1.4),
+        wrinkles=uniform(1.0, 1.6),
         brow_hairs=int(uniform(500, 800) if woman else uniform(650, 1300)),
         lashes=int(uniform(70, 105)),
         lash_length=uniform(1.1, 1.35) if made_up else uniform(0.7, 1.15),
@@ -99,9 +99,9 @@ def worn_again(face: Face, random: np.random.Generator) -> Face:
     x, y = face.centre
     return dataclasses.replace(
         face,
-        centre=(x + _clipped(random.normal(0, 4), 8), y + _clipped(random.normal(0, 3), 6)),
-        scale=face.scale * (1 + _clipped(random.normal(0, 0.02), 0.04)),
-        tilt=face.tilt + _clipped(random.normal(0, math.radians(1.5)), math.radians(3)),
+        centre=(x + _clipped(random.normal(0, 6), 12), y + _clipped(random.normal(0, 5), 10)),
+        scale=face.scale * (1 + _clipped(random.normal(0, 0.025), 0.05)),
+        tilt=face.tilt + _clipped(random.normal(0, math.radians(2)), math.radians(4)),
     )
 
 

@@ -25,7 +25,7 @@ class Lighting:
 LIGHTING = {
     "normal": Lighting((0.75, 1.35), (1.0, 1.8), 160, 0.15, (0.32, 0.46)),
     "Overexposed": Lighting((3.0, 6.0), (1.0, 1.8), 160, 0.15, (0.22, 0.32)),
-    "Low": Lighting((0.012, 0.028), (1.0, 1.8), 160, 0.80, (0.50, 0.66)),
+    "Low": Lighting((0.014, 0.030), (1.0, 1.8), 160, 0.50, (0.50, 0.66)),
     "HDR": Lighting((0.9, 1.5), (16.0, 50.0), 50, 0.25, (0.28, 0.40)),
 }
 """By the names that SEE's sequences have."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 GAZE_RANGE = (math.radians(18), math.radians(11))  # largest sideways and vertical gaze, radians
-SLIP = 2.5  # pixels that the camera moves on the head, at most
+SLIP = 3.5  # pixels that the camera moves on the head, at most
 # Hz: two for each gaze direction, two for the pupil, two for the muscles, two for each direction of slip
 _WANDER = np.array([0.7, 1.9, 0.9, 2.3, 0.3, 1.1, 1.3, 3.1, 0.8, 2.7, 0.6, 3.3])
 

@@ -31,7 +31,7 @@ class FrameCamera:
 class EventCamera:
     """How the event half of the sensor responds; thresholds are changes of the natural logarithm."""
 
-    on_threshold: float = 0.22
+    on_threshold: float = 0.20
     off_threshold: float = 0.20
     mismatch: float = 0.03  # standard deviation of each pixel's thresholds
     refractory: int = 500  # microseconds a pixel is blind after an event
