@@ -13,6 +13,7 @@ from canthus.errors import Error
 
 COMMANDS = {
     "export": ("canthus_exporter.command", "turn a trained checkpoint into a verified bundle"),
+    "train": ("canthus_model.train.command", "train the network on the SEE data set"),
     "inspect": ("canthus.cli.inspect", "say what a bundle holds and where it comes from"),
     "verify": ("canthus.cli.verify", "check that this machine computes what the checkpoint computed"),
     "run": ("canthus.cli.run", "read expressions from a recording"),
