@@ -66,6 +66,7 @@ class PublishedFormat(CheckpointIO):
         try:
             return {
                 **published[LIGHTNING],
+                "loops": published[LIGHTNING]["loops"],  # without it Lightning would begin again
                 "epoch": published["epoch"] - 1,
                 "state_dict": {PREFIX + name: tensor for name, tensor in published["state_dict"].items()},
                 "optimizer_states": [published["optimizer"]],

@@ -81,7 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         from canthus_model.train.machine import Machine
         from canthus_model.train.run import check, train
     except ImportError as error:
-        raise TrainingError(f"training needs {error.name}: pip install 'canthus[train]'") from error
+        package = (error.name or "").partition(".")[0]
+        raise TrainingError(f"training needs {package}: pip install 'canthus[train]'") from error
     preset = PRESETS[arguments.preset]
     recipe = _recipe(arguments, preset.recipe)
     machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers)

@@ -12,7 +12,7 @@ import lightning as L
 import tensorboard  # noqa: F401  Lightning would miss it only later
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch.utils.data import Dataset
 
@@ -71,9 +71,7 @@ def train(
     machine = machine or Machine()
     check(output, recipe, machine, resume)
     if recipe.batch > len(training):
-        raise TrainingError(
-            f"a batch of {recipe.batch} is more than the {len(training)} training sequences: give --batch"
-        )
+        raise TrainingError(f"a batch of {recipe.batch} exceeds the {len(training)} training sequences; give --batch")
     last = output / LAST if resume else None
     facts = _facts(labels, config, recipe, seed, len(training))
     if last:
@@ -138,6 +136,8 @@ def _told(error: BaseException, trainer: L.Trainer, module: Training, last: Path
     match error:
         case SystemExit(__context__=KeyboardInterrupt()) if trainer.local_rank == 0:  # what Lightning makes of Ctrl-C
             return KeyboardInterrupt()
+        case SIGTERMException():
+            return TrainingError("training was told to end (SIGTERM); --resume goes on after the last whole epoch")
         case DataSetError():
             return unwrapped(error)
         case MisconfigurationException():
