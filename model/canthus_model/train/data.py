@@ -35,6 +35,8 @@ class Batches(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         place = self.trainer.global_rank, self.trainer.world_size
         sampler = TrainingSampler(len(self._training), self._batch, self._seed, *place)
+        # A run that goes on is first asked for clips before Lightning tells the sampler the epoch.
+        sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         return self._loader(self._training, sampler, persistent_workers=self._workers > 0)
 
     def val_dataloader(self) -> DataLoader[Sample]:
