@@ -36,7 +36,7 @@ def load_network(path: Path | str, image_size: tuple[int, int] = (100, 100)) -> 
             of another shape or type, or not finite.
     """
     path = Path(path)
-    state = {name.removeprefix("module."): tensor for name, tensor in _read_state_dict(path).items()}
+    state = _state_dict(read_checkpoint(path), path)
     config = _infer_config(state, path, image_size)
     with torch.device("meta"):
         network = MCOENet(config)
@@ -51,12 +51,19 @@ def read_epoch(path: Path | str) -> int | None:
     Raises:
         CheckpointError: not a checkpoint, or a pickle that would run code.
     """
-    content = _read(Path(path))
-    epoch = content.get("epoch") if isinstance(content, dict) else None
+    epoch = read_checkpoint(path).get("epoch")
     return epoch if type(epoch) is int and epoch >= 0 else None
 
 
-def _read(path: Path) -> Any:
+def read_checkpoint(path: Path | str, *, mmap: bool = True) -> dict[str, Any]:
+    """What `torch.save` wrote: a dictionary of plain values and tensors; nothing in the file is run.
+
+    With `mmap` tensors are paged in as they are read, and must not be used once the file is gone.
+
+    Raises:
+        CheckpointError: no such file; not a checkpoint or a damaged one; a pickle that would run code.
+    """
+    path = Path(path)
     # Before 2.10, a crafted file could run code although weights_only was set (CVE-2026-24747).
     version = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if version < (2, 10):
@@ -64,7 +71,7 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds Python objects other than tensors, and reading them could run code; nothing was "
@@ -75,16 +82,19 @@ def _read(path: Path) -> Any:
         raise CheckpointError(
             f"{path}: not a checkpoint, or a damaged one ({reason}). It must be what torch.save writes"
         ) from error
+    return content if isinstance(content, dict) else {}
 
 
-def _read_state_dict(path: Path) -> dict[str, Tensor]:
-    content = _read(path)
-    state = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
-    ):
+def is_state_dict(value: object) -> bool:
+    """Whether it is a dictionary of named tensors."""
+    return isinstance(value, dict) and all(isinstance(n, str) and isinstance(t, Tensor) for n, t in value.items())
+
+
+def _state_dict(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    state = content.get("state_dict")
+    if not is_state_dict(state):
         raise CheckpointError(f"{path}: has no 'state_dict' of named tensors; training saves one under that key")
-    return state
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
 def _infer_config(state: dict[str, Tensor], path: Path, image_size: tuple[int, int]) -> NetworkConfig:

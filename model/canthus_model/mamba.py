@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -34,6 +36,18 @@ BACKWARD = Direction(
 )
 PROJECTED = 1 + 2 * STATES
 """Rows of x_proj: one for delta, then B and C."""
+
+
+@functools.cache
+def scan_for(device: str) -> Callable[..., Tensor]:
+    """The selective scan to use on a type of device: on GPUs mamba_ssm's kernel where it is installed."""
+    if device == "cuda":
+        try:
+            from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+        except ImportError:
+            return selective_scan
+        return selective_scan_fn
+    return selective_scan
 
 
 class CrossModalMamba(nn.Module):
@@ -95,8 +109,9 @@ class CrossModalMamba(nn.Module):
         # Published checkpoints were trained with the event's A in both modalities, and with the forward
         # direction's delta bias in both directions.
         A = -torch.exp(getattr(self, names.A_log.format("event")))
+        scan = scan_for(x[0].device.type)
         return [
-            selective_scan(
+            scan(
                 u[i],
                 getattr(self, names.dt_proj.format(m)).weight @ p[i][:, :1],
                 A,

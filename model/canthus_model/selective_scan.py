@@ -1,4 +1,4 @@
-"""Mamba's selective scan as a PyTorch operator with gradients, `torch.ops.canthus.selective_scan`, on the CPU.
+"""Mamba's selective scan with gradients; on the CPU it is a PyTorch operator, `torch.ops.canthus.selective_scan`.
 
 `selective_scan` has the signature of mamba_ssm's `selective_scan_fn`, for real A.
 """
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from canthus import _native
+from canthus_model.selective_scan_doubling import selective_scan_doubling
 
 
 def selective_scan(
@@ -22,10 +23,11 @@ def selective_scan(
     delta_softplus: bool = False,
     return_last_state: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Run the state-space recurrence of Mamba (arXiv 2312.00752) over tokens, on the CPU.
+    """Run the state-space recurrence of Mamba (arXiv 2312.00752) over tokens.
 
     d = softplus(delta + delta_bias); h[t] = exp(d[t] A) h[t-1] + d[t] B[t] u[t], h[-1] = 0;
-    y[t] = (sum over states of C[t] h[t] + D u[t]) SiLU(z[t]). Arithmetic is float32.
+    y[t] = (sum over states of C[t] h[t] + D u[t]) SiLU(z[t]). Arithmetic is float32. The CPU has a kernel;
+    elsewhere PyTorch's own operations do it, in log2(L) steps.
 
     Args:
         u, delta: (B, D, L), one of float32, float16, bfloat16: the data type.
@@ -45,8 +47,11 @@ def selective_scan(
     Raises:
         ValueError: a shape doesn't fit.
         TypeError: a dtype doesn't fit.
+
+    Off the CPU nothing but PyTorch's broadcasting looks at shapes and dtypes.
     """
-    y, last_state = torch.ops.canthus.selective_scan(
+    scan = torch.ops.canthus.selective_scan if u.device.type == "cpu" else selective_scan_doubling
+    y, last_state = scan(
         u,
         delta,
         _float32(A),

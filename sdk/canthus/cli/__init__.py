@@ -12,12 +12,13 @@ from importlib.metadata import version
 from canthus.errors import Error
 
 COMMANDS = {
-    "export": ("canthus_exporter.command", "turn a trained checkpoint into a verified bundle"),
+    "synthesize": ("canthus_model.synthesize.command", "render a recording of a moving eye, or a whole data set"),
+    "train": ("canthus_model.train.command", "train the network on the SEE data set"),
     "evaluate": ("canthus_model.evaluate.command", "tell how often a model is right, per emotion and lighting"),
+    "export": ("canthus_exporter.command", "turn a trained checkpoint into a verified bundle"),
     "inspect": ("canthus.cli.inspect", "say what a bundle holds and where it comes from"),
     "verify": ("canthus.cli.verify", "check that this machine computes what the checkpoint computed"),
     "run": ("canthus.cli.run", "read expressions from a recording"),
-    "synthesize": ("canthus_model.synthesize.command", "render a recording of a moving eye"),
 }
 """Each command's module, which has `add_arguments(parser)` and `run(arguments)`, and what it does."""
 

@@ -1,0 +1,123 @@
+"""Checkpoints in the published format, written so that one good file is always there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import CheckpointIO
+from torch import Tensor
+
+from canthus.errors import CheckpointError, TrainingError
+from canthus_model.checkpoint import read_checkpoint
+from canthus_model.train.module import PREFIX
+
+LAST = "last.pth"
+PARTIAL = ".partial"  # suffix of a file that is being written
+LIGHTNING = "lightning"
+"""The key, beside the published ones, that holds the rest of what going on needs."""
+
+
+def final_name(epochs: int) -> str:
+    """What the checkpoint after the last epoch is called, as published ones are."""
+    return f"save_{epochs}.pth"
+
+
+class SaveEveryEpoch(Checkpoint):
+    """Writes `last.pth` after every epoch, and the final checkpoint after the last."""
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        self._folder, self._epochs = folder, epochs
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        # last.pth comes second: as long as it is of an earlier epoch, going on writes both.
+        if trainer.current_epoch + 1 == self._epochs:
+            trainer.save_checkpoint(self._folder / final_name(self._epochs))
+        trainer.save_checkpoint(self._folder / LAST)
+
+
+class PublishedFormat(CheckpointIO):
+    """{'epoch': finished ones, 'state_dict', 'optimizer', 'scheduler'} and what Lightning has besides."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
+        """Raises TrainingError if the weights aren't finite or the file can't be written."""
+        rest = dict(checkpoint)
+        state = {name.removeprefix(PREFIX): tensor for name, tensor in rest.pop("state_dict").items()}
+        _check_finite(state, Path(path))
+        published = {
+            "epoch": rest.pop("epoch") + 1,
+            "state_dict": state,
+            "optimizer": rest.pop("optimizer_states")[0],
+            "scheduler": rest.pop("lr_schedulers")[0],
+            LIGHTNING: rest,
+        }
+        _write(published, Path(path))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: object = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Raises CheckpointError if it can't be read safely or isn't what `save_checkpoint` writes."""
+        published = read_checkpoint(path, mmap=False)
+        try:
+            return {
+                **published[LIGHTNING],
+                "loops": published[LIGHTNING]["loops"],  # without it Lightning would begin again
+                "epoch": published["epoch"] - 1,
+                "state_dict": {PREFIX + name: tensor for name, tensor in published["state_dict"].items()},
+                "optimizer_states": [published["optimizer"]],
+                "lr_schedulers": [published["scheduler"]],
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{path}: not a checkpoint of canthus train, which can go on from its own") from error
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what a killed run was writing."""
+    for path in folder.glob(f"*.pth{PARTIAL}"):
+        path.unlink(missing_ok=True)
+
+
+def _check_finite(state: dict[str, Tensor], path: Path) -> None:
+    if broken := [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]:
+        raise TrainingError(
+            f"weights became NaN or infinite ({broken[0]} and {len(broken) - 1} more), so {path} was not written and "
+            "is of the epoch before, if there was one; begin again with a smaller --learning-rate"
+        )
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # PyTorch tells a full disk as a RuntimeError
+        reason = error.strerror if isinstance(error, OSError) else "is the disk full?"
+        raise TrainingError(
+            f"{path}: can't be written ({reason}). A checkpoint of the epoch before is whole: "
+            "make room, then go on with --resume"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that the new name is on the disk too."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,145 @@
+"""`canthus train`. Nothing heavy is imported until it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from canthus.errors import TrainingError
+from canthus_model.progress import progress
+from canthus_model.train.recipe import PRESETS, Recipe
+
+DESCRIPTION = """\
+Train MCO-E Net on SEE, or on a data set of its layout, by the published recipe: AdamW, cross-entropy, one clip
+of each training sequence an epoch, the learning rate lowered after each. The result is a checkpoint as published
+ones are, for `canthus export` and `canthus evaluate`."""
+
+EXAMPLES = """\
+what is in DIR:
+  last.pth         after every epoch; complete whenever training is killed. --resume goes on from it
+  save_{epochs}.pth   after the last epoch
+  tensorboard/     loss and accuracy of each epoch: tensorboard --logdir DIR
+
+Every fifth epoch, and the last, is looked at with the testing subset, the middle clip of each sequence. That is
+for you to see; nothing is chosen by it.
+
+examples:
+  canthus train SEE -o run --encoder-weights resnet18.pth           as published; the file is torchvision's
+  canthus train SEE -o small --preset small                         a million parameters, for a laptop
+  canthus train SEE -o run --resume                                 go on after a kill or Ctrl-C
+  canthus train SEE -o run --devices 8                              eight GPUs of one machine
+  MASTER_ADDR=10.0.0.1 MASTER_PORT=29500 NODE_RANK=0 canthus train SEE -o run --devices 8 --nodes 2
+                                                                    on each of two, with its own NODE_RANK
+
+The batch is shared by all devices, so their number changes the time and not the recipe. Checkpoints are read as
+data; nothing in one is ever run. Nothing is downloaded."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("see", type=Path, metavar="SEE", help="folder with emotion.json, frame/ and event/")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="paper", help="size of the network, and its recipe (default: paper)"
+    )
+    parser.add_argument("--epochs", type=_positive, metavar="N", help=_default("epochs"))
+    parser.add_argument(
+        "--batch", type=_positive, metavar="N", help=f"clips of a step, over all devices; {_default('batch')}"
+    )
+    parser.add_argument(
+        "--learning-rate", type=_rate, metavar="RATE", help=f"of the first epoch; {_default('learning_rate')}"
+    )
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="of everything random (default: 0)")
+    parser.add_argument(
+        "--encoder-weights",
+        type=Path,
+        metavar="FILE",
+        help="state dict of torchvision's resnet18, which all four encoders start from; only with --preset paper "
+        "(default: random weights)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from DIR/last.pth, with the options it began with")
+    parser.add_argument(
+        "--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="(default: GPUs if there are any)"
+    )
+    parser.add_argument("--devices", type=_positive, default=1, metavar="N", help="of each machine (default: 1)")
+    parser.add_argument("--nodes", type=_positive, default=1, metavar="N", help="machines (default: 1)")
+    parser.add_argument(
+        "--workers", type=_whole, metavar="N", help="decoding processes of each device (default: to suit the cores)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+        from canthus_model.see.annotation import TESTING, TRAINING
+        from canthus_model.see.dataset import open_see
+        from canthus_model.see.moments import Clips
+        from canthus_model.train.machine import Machine
+        from canthus_model.train.run import check, train
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        raise TrainingError(f"training needs {package}: pip install 'canthus[train]'") from error
+    preset = PRESETS[arguments.preset]
+    recipe = _recipe(arguments, preset.recipe)
+    machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers)
+    check(arguments.output, recipe, machine, arguments.resume)
+    opened = []
+    for subset in (TRAINING, TESTING):
+        with progress(f"looking for every image of the {subset} subset") as report:
+            opened.append(open_see(arguments.see, subset, report if rank_zero_only.rank == 0 else _silence))
+    training, testing = Clips(opened[0], arguments.seed), Clips(opened[1], middle=True)
+    if not arguments.encoder_weights and not arguments.resume and rank_zero_only.rank == 0:
+        print("the encoders start from random weights; --encoder-weights gives them others", file=sys.stderr)
+    train(
+        training,
+        testing,
+        opened[0].labels,
+        arguments.output,
+        replace(preset.config, image_size=training.image_size),
+        recipe,
+        seed=arguments.seed,
+        machine=machine,
+        resume=arguments.resume,
+        encoder_weights=arguments.encoder_weights,
+    )
+    return 0
+
+
+def _recipe(arguments: argparse.Namespace, recipe: Recipe) -> Recipe:
+    given = {name: getattr(arguments, name) for name in ("epochs", "batch", "learning_rate")}
+    return replace(recipe, **{name: value for name, value in given.items() if value is not None})
+
+
+def _default(name: str) -> str:
+    paper, small = (getattr(PRESETS[preset].recipe, name) for preset in ("paper", "small"))
+    return f"(default: {paper})" if paper == small else f"(default: {paper}, small {small})"
+
+
+def _silence(_done: int, _total: int) -> None:
+    pass
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if (number := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
+    return number
+
+
+def _rate(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a learning rate, above 0 and below 1")
+    return number

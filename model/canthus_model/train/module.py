@@ -1,0 +1,86 @@
+"""What one step of training and one of testing do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+from canthus.errors import TrainingError
+from canthus_model.network import MCOENet
+from canthus_model.see.moments import Sample
+from canthus_model.train.recipe import Recipe
+
+LOSS, ACCURACY = "training/loss", "training/accuracy"
+TESTING_LOSS, WAR, UAR = "testing/loss", "testing/WAR", "testing/UAR"
+PREFIX = "network."
+"""What Lightning's names of the network's tensors begin with."""
+
+
+class Training(L.LightningModule):
+    """A network that learns by a recipe. Everything random in an epoch follows from seed, epoch and process."""
+
+    def __init__(self, network: MCOENet, recipe: Recipe, seed: int, facts: dict[str, Any]) -> None:
+        """`facts` are plain values that go into checkpoints, for `resume.py` to compare."""
+        super().__init__()
+        self.network = network
+        self.begun = False
+        self._recipe, self._seed = recipe, seed
+        self.save_hyperparameters(facts)
+        labels = network.output.out_features
+        self._accuracy = MulticlassAccuracy(labels, average="micro")
+        self._testing_loss = MeanMetric()
+        self._confusion = MulticlassConfusionMatrix(labels)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        recipe = self._recipe
+        optimizer = torch.optim.AdamW(self.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, recipe.decay),
+        }
+
+    def on_train_start(self) -> None:
+        self.begun = True
+
+    def on_train_epoch_start(self) -> None:
+        source = np.random.SeedSequence([self._seed, self.current_epoch, self.global_rank])
+        torch.manual_seed(int(source.generate_state(1)[0]))  # of the dropout
+        if self.current_epoch + 1 == self._recipe.epochs:
+            self.trainer.check_val_every_n_epoch = 1  # the last epoch is looked at too
+
+    def training_step(self, batch: Sample, _batch_index: int) -> Tensor:
+        logits = self.network(batch.frame, batch.event)
+        loss = F.cross_entropy(logits, batch.label)
+        if not loss.isfinite():
+            raise TrainingError(
+                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; begin again with a smaller "
+                "--learning-rate. The last checkpoint is of the epoch before"
+            )
+        self._accuracy(logits, batch.label)
+        size = len(batch.label)
+        self.log(LOSS, loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=size)
+        self.log(ACCURACY, self._accuracy, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
+        return loss
+
+    def validation_step(self, batch: Sample, batch_index: int) -> None:
+        logits = self.network(batch.frame, batch.event)
+        loader = self.trainer.val_dataloaders
+        real = loader.sampler.is_real(batch_index * loader.batch_size, len(logits)).to(logits.device)
+        self._testing_loss(F.cross_entropy(logits, batch.label, reduction="none")[real])
+        self._confusion.update(logits[real], batch.label[real])
+
+    def on_validation_epoch_end(self) -> None:
+        confusion = self._confusion.compute()
+        recalls = confusion.diag() / confusion.sum(1)
+        self.log(TESTING_LOSS, self._testing_loss.compute())
+        self.log(WAR, confusion.diag().sum() / confusion.sum(), prog_bar=True)
+        self.log(UAR, recalls[confusion.sum(1) > 0].mean(), prog_bar=True)
+        self._confusion.reset()
+        self._testing_loss.reset()

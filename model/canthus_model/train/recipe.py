@@ -1,0 +1,40 @@
+"""How a network is trained, apart from the machine that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from canthus_model.config import SMALL, NetworkConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The defaults are the published ones (arXiv 2505.12007): AdamW and cross-entropy.
+
+    Attributes:
+        epochs: rounds in which each sequence gives one clip.
+        batch: clips of one step, over all devices together.
+        learning_rate: of the first epoch.
+        weight_decay: AdamW's.
+        decay: what the learning rate is multiplied by after each epoch.
+    """
+
+    epochs: int = 100
+    batch: int = 64
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-3
+    decay: float = 0.94
+
+
+SMALL_RECIPE = Recipe(epochs=60, learning_rate=1e-3, decay=0.95)
+
+
+class Preset(NamedTuple):
+    """A size of the network, and how it is trained unless told otherwise."""
+
+    config: NetworkConfig
+    recipe: Recipe
+
+
+PRESETS = {"paper": Preset(NetworkConfig(), Recipe()), "small": Preset(SMALL, SMALL_RECIPE)}

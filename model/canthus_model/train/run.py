@@ -1,0 +1,169 @@
+"""One run of training, from data sets to a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import tensorboard  # noqa: F401  Lightning would miss it only later
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from torch.utils.data import Dataset
+
+from canthus.errors import CheckpointError, DataSetError, TrainingError
+from canthus_model.config import NetworkConfig
+from canthus_model.network import MCOENet
+from canthus_model.see.moments import Sample
+from canthus_model.train.checkpointing import LAST, PublishedFormat, SaveEveryEpoch, final_name, remove_partial
+from canthus_model.train.data import Batches, unwrapped
+from canthus_model.train.encoder_weights import start_encoders
+from canthus_model.train.machine import Machine
+from canthus_model.train.module import Training
+from canthus_model.train.recipe import Recipe
+from canthus_model.train.report import duration, on_terminal, quiet, report
+from canthus_model.train.resume import check_folder, check_same_run
+
+LOOK_EVERY = 5  # epochs, at the testing subset
+LOGS = "tensorboard"
+_ALONE_SECONDS = 10  # that the other processes may take to end
+
+
+def train(
+    training: Dataset[Sample],
+    testing: Dataset[Sample],
+    labels: Sequence[str],
+    output: Path,
+    config: NetworkConfig,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    machine: Machine | None = None,
+    resume: bool = False,
+    encoder_weights: Path | None = None,
+) -> Path:
+    """Train a network and return the final checkpoint, `output/save_{epochs}.pth`.
+
+    `output/last.pth` is written after every epoch, and TensorBoard's logs to `output/tensorboard`. The weights
+    that result follow from the data, config, recipe and seed, as far as the machine's arithmetic does.
+
+    Args:
+        training, testing: data sets with a length, whose items are asked for by (epoch, index) and are
+            `Sample`s of image size `config.image_size`; testing's are always asked for with epoch 0, and are
+            only looked at.
+        labels: names of the samples' labels, in order.
+        machine: what to train on; a GPU if there is one, unless told otherwise.
+        resume: go on after the last epoch that `output` has; all else must be as it was begun, but for the
+            number of epochs.
+        encoder_weights: torchvision's state dict of a ResNet-18, which all four encoders start from.
+
+    Raises:
+        TrainingError: it can't start or go on as asked; the loss or weights became NaN; a file can't be
+            written. The checkpoint of the last epoch that succeeded stays.
+        CheckpointError: a checkpoint to go on from, or encoder weights, can't be used.
+        DataSetError: an image can't be decoded.
+    """
+    machine = machine or Machine()
+    check(output, recipe, machine, resume)
+    if recipe.batch > len(training):
+        raise TrainingError(f"a batch of {recipe.batch} exceeds the {len(training)} training sequences; give --batch")
+    last = output / LAST if resume else None
+    facts = _facts(labels, config, recipe, seed, len(training))
+    if last:
+        check_same_run(last, facts, config, recipe.epochs)
+    torch.manual_seed(seed)
+    network = MCOENet(config)
+    if encoder_weights and not last:
+        start_encoders(network, encoder_weights)
+    begin = time.monotonic()
+    with quiet():
+        if rank_zero_only.rank == 0:
+            remove_partial(output)
+        module = Training(network, recipe, seed, facts)
+        trainer = L.Trainer(
+            **machine.trainer_options,
+            max_epochs=recipe.epochs,
+            check_val_every_n_epoch=LOOK_EVERY,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            logger=TensorBoardLogger(output, name=LOGS, version="", default_hp_metric=False),
+            callbacks=[SaveEveryEpoch(output, recipe.epochs), report(recipe.epochs)],
+            plugins=[PublishedFormat()],
+            enable_model_summary=False,
+            enable_progress_bar=on_terminal(),
+        )
+        batches = Batches(training, testing, recipe.batch, seed, machine.decoders, machine.on_gpu)
+        _fit(trainer, module, batches, last)
+    final = output / final_name(recipe.epochs)
+    if trainer.is_global_zero:
+        print(f"{final}: {recipe.epochs} epochs, {duration(time.monotonic() - begin)}")
+    return final
+
+
+def check(output: Path, recipe: Recipe, machine: Machine, resume: bool) -> None:
+    """What can be told before the data set is looked at; raises TrainingError."""
+    machine.check(recipe.batch)
+    if rank_zero_only.rank == 0:  # the others begin when the first one already writes
+        check_folder(output, resume)
+
+
+def _facts(labels: Sequence[str], config: NetworkConfig, recipe: Recipe, seed: int, sequences: int) -> dict[str, Any]:
+    """What must be the same to go on: plain values, which checkpoints hold."""
+    facts = asdict(replace(config, image_size=list(config.image_size))) | asdict(recipe)
+    del facts["epochs"]
+    return facts | {"labels": list(labels), "seed": seed, "training sequences": sequences}
+
+
+def _fit(trainer: L.Trainer, module: Training, batches: Batches, last: Path | None) -> None:
+    """Let Lightning train, and tell what went wrong as canthus does."""
+    try:
+        trainer.fit(module, datamodule=batches, ckpt_path=last, weights_only=True)
+    except BaseException as error:
+        told = _told(error, trainer, module, last)
+        if hasattr(trainer.strategy.launcher, "procs"):
+            trainer.strategy.launcher.kill(9)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _told(error: BaseException, trainer: L.Trainer, module: Training, last: Path | None) -> BaseException | None:
+    match error:
+        case SystemExit(__context__=KeyboardInterrupt()) if trainer.local_rank == 0:  # what Lightning makes of Ctrl-C
+            return KeyboardInterrupt()
+        case SIGTERMException():
+            return TrainingError("training was told to end (SIGTERM); --resume goes on after the last whole epoch")
+        case DataSetError():
+            return unwrapped(error)
+        case MisconfigurationException():
+            return TrainingError(f"Lightning can't train on what was asked for: {error}")
+        case torch.OutOfMemoryError():
+            return TrainingError("the GPU's memory is full; give a smaller --batch, or more --devices")
+        case OSError():
+            return TrainingError(f"{trainer.logger.save_dir}: training stopped ({error}); --resume goes on")
+        case RuntimeError() if "DataLoader worker" in str(error):
+            return TrainingError(f"a decoding process ended ({error}); fewer --workers take less memory")
+        case RuntimeError() if _another_ended(trainer):
+            return TrainingError("another process of this training ended; what it said is above")
+        case KeyError() | IndexError() | ValueError() | TypeError() | AttributeError() | RuntimeError():
+            if last and not module.begun:
+                return CheckpointError(f"{last}: training can't go on from it ({error!r}); it is damaged")
+    return None
+
+
+def _another_ended(trainer: L.Trainer) -> bool:
+    """Whether one of the processes that share the work has ended, as the connection's end suggests."""
+    if trainer.world_size == 1:
+        return False
+    processes = getattr(trainer.strategy.launcher, "procs", [])
+    end = time.monotonic() + _ALONE_SECONDS
+    while processes and time.monotonic() < end:
+        if any(process.poll() is not None for process in processes):
+            return True
+        time.sleep(0.1)
+    return trainer.local_rank > 0

@@ -1,0 +1,132 @@
+"""`canthus train` as it is run: in processes of its own, killed, interrupted, and on damaged data."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+from canthus.cli import main  # noqa: E402
+from see_folder import make_see  # noqa: E402
+
+CANTHUS = Path(sys.executable).with_name("canthus")
+OPTIONS = ["--preset", "small", "--batch", "4", "--accelerator", "cpu"]
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def see(tmp_path_factory):
+    return make_see(tmp_path_factory.mktemp("see"), sequences=8, frames=8)
+
+
+@pytest.fixture(scope="module")
+def whole_run(see, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    done = subprocess.run(command(see, folder, 3), env=ONE_THREAD, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def command(see, folder, epochs, *options):
+    return [CANTHUS, "train", str(see), "-o", str(folder), "--epochs", str(epochs), *OPTIONS, *options]
+
+
+def begin_and_wait_for_a_checkpoint(see, folder, epochs):
+    process = subprocess.Popen(
+        command(see, folder, epochs), env=ONE_THREAD, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (folder / "last.pth").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    return process
+
+
+def losses(text):
+    return [float(loss) for loss in re.findall(r"epoch \d+ of \d+: loss (\d+\.\d+)", text)]
+
+
+def test_what_is_said(see, whole_run):
+    folder, done = whole_run
+    assert done.stdout.startswith(f"{folder / 'save_3.pth'}: 3 epochs, ")
+    lines = [line for line in done.stderr.splitlines() if "looking for every image" not in line]
+    assert lines[0] == "the encoders start from random weights; --encoder-weights gives them others"
+    assert [line[:12] for line in lines[1:]] == ["epoch 1 of 3", "epoch 2 of 3", "epoch 3 of 3"]
+
+
+def test_two_processes_train_as_one_does(see, whole_run, tmp_path):
+    two = subprocess.run(
+        command(see, tmp_path, 3, "--devices", "2", "--workers", "0"), env=ONE_THREAD, capture_output=True, text=True
+    )
+    assert two.returncode == 0, two.stderr
+    assert "Traceback" not in two.stderr and "Warning" not in two.stderr
+    # Dropout differs, and each process's batch norm sees half of the batch: about 0.01 here. Other batches,
+    # gradients that aren't averaged or another learning rate change the losses by several times that.
+    assert losses(two.stderr) == pytest.approx(losses(whole_run[1].stderr), abs=0.03)
+    assert two.stdout.count("save_3.pth") == 1
+
+
+def test_killed_and_gone_on_with_is_as_never_killed(see, whole_run, tmp_path):
+    process = begin_and_wait_for_a_checkpoint(see, tmp_path, 3)
+    process.kill()
+    process.wait()
+    finished = torch.load(tmp_path / "last.pth", weights_only=True)["epoch"]
+    done = subprocess.run(command(see, tmp_path, 3, "--resume"), env=ONE_THREAD, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert losses(done.stderr) == losses(whole_run[1].stderr)[finished:]
+    expected, actual = (torch.load(f / "save_3.pth", weights_only=True)["state_dict"] for f in (whole_run[0], tmp_path))
+    assert all(torch.equal(actual[name], tensor) for name, tensor in expected.items())
+
+
+def test_interrupted(see, tmp_path):
+    process = begin_and_wait_for_a_checkpoint(see, tmp_path, 1000)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the decoding processes get it too
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert error.endswith("canthus: interrupted; nothing was left half-written\n") and "Traceback" not in error
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pth", "tensorboard"}
+
+
+def test_image_that_a_decoding_process_cannot_read(tmp_path, capsys):
+    see = make_see(tmp_path / "see", sequences=4, frames=8)
+    image = sorted((see / "frame").rglob("*_000_*/*.jpg"))
+    for path in image:
+        path.write_bytes(b"\xff\xd8 no picture \xff\xd9")  # begins and ends as a JPEG does
+    arguments = command(see, tmp_path / "run", 1, "--workers", "1")[1:]
+    # the first image tells the size of all, so it is looked at before training
+    for path in image[:1]:
+        path.write_bytes(sorted((see / "event").rglob("*_000_*/*.jpg"))[0].read_bytes())
+    assert main(arguments) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"canthus: error: .*\.jpg: not a readable image \(.*\); copy the data set again", last)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda see: (see / "emotion.json").unlink(), "emotion.json: no such file"),
+        (lambda see: next((see / "event").rglob("00003.jpg")).unlink(), "1 × sequences with missing images"),
+    ],
+)
+def test_data_set_that_is_not_whole(tmp_path, capsys, spoil, message):
+    see = make_see(tmp_path / "see", sequences=1, frames=5)
+    spoil(see)
+    assert main(command(see, tmp_path / "run", 1)[1:]) == 2
+    assert message in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "option", [["--batch", "0"], ["--epochs", "x"], ["--learning-rate", "nan"], ["--learning-rate", "2"]], ids=str
+)
+def test_options_that_make_no_sense(option, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "see", "-o", "run", *option])
+    assert option[1] in capsys.readouterr().err
