@@ -14,6 +14,7 @@ IDEAL = EventCamera(
     refractory=0,
     noise_rate=0,
     hot_pixels=0,
+    memory=0,
     dark_luminance=0,
 )
 

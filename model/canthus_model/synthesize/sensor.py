@@ -38,6 +38,7 @@ class EventCamera:
     noise_rate: float = 0.15  # background events per pixel and second
     hot_pixels: int = 6
     hot_rate: float = 120.0  # ON events per hot pixel and second
+    memory: float = 1.0  # how far, of its thresholds, a pixel may be from what it last reported when it is first seen
     dark_luminance: float = 0.002  # what a pixel adds to the light: its response flattens below
 
 
@@ -53,14 +54,19 @@ class EventPixels:
     """
 
     def __init__(self, camera: EventCamera, luminance: np.ndarray, random: np.random.Generator) -> None:
-        """Pixels that have settled at `luminance`, (height, width) float32."""
+        """Pixels that have seen `luminance`, (height, width) float32, for a while.
+
+        They reported some level within their thresholds of it: not all of them would report a small change, but
+        of a large area as many do as the change is large.
+        """
         self._camera, self._random = camera, random
         self._width, pixels = luminance.shape[1], luminance.size
         mismatch = random.normal(0, camera.mismatch, (2, pixels))
         thresholds = np.array([[camera.on_threshold], [camera.off_threshold]]) + mismatch
         self._on, self._off = np.maximum(thresholds, 0.05).astype(np.float32)
         self._level = self._logarithm(luminance)
-        self._reported = self._level.copy()
+        since = random.uniform(-camera.memory, camera.memory, pixels).astype(np.float32)
+        self._reported = self._level - np.where(since > 0, since * self._on, since * self._off)
         self._last_event = np.full(pixels, np.iinfo(np.int64).min // 2)
         self._hot = random.choice(pixels, camera.hot_pixels, replace=False)
 

@@ -16,6 +16,7 @@ from canthus.errors import TrainingError
 from canthus_model.network import MCOENet
 from canthus_model.see.moments import Sample
 from canthus_model.train.recipe import Recipe
+from canthus_model.train.reseat import reseat
 
 LOSS, ACCURACY = "training/loss", "training/accuracy"
 TESTING_LOSS, WAR, UAR = "testing/loss", "testing/WAR", "testing/UAR"
@@ -56,7 +57,8 @@ class Training(L.LightningModule):
             self.trainer.check_val_every_n_epoch = 1  # the last epoch is looked at too
 
     def training_step(self, batch: Sample, _batch_index: int) -> Tensor:
-        logits = self.network(batch.frame, batch.event)
+        images = batch.frame, batch.event
+        logits = self.network(*(reseat(*images) if self._recipe.reseat else images))
         loss = F.cross_entropy(logits, batch.label)
         if not loss.isfinite():
             raise TrainingError(

@@ -18,6 +18,7 @@ class Recipe:
         learning_rate: of the first epoch.
         weight_decay: AdamW's.
         decay: what the learning rate is multiplied by after each epoch.
+        reseat: whether clips are varied as if the camera sat a little differently; not so as published.
     """
 
     epochs: int = 100
@@ -25,9 +26,10 @@ class Recipe:
     learning_rate: float = 3e-4
     weight_decay: float = 1e-3
     decay: float = 0.94
+    reseat: bool = False
 
 
-SMALL_RECIPE = Recipe(epochs=60, learning_rate=1e-3, decay=0.95)
+SMALL_RECIPE = Recipe(epochs=100, batch=32, learning_rate=3e-3, weight_decay=1e-2, decay=0.96, reseat=True)
 
 
 class Preset(NamedTuple):
