@@ -12,7 +12,7 @@ from canthus_model.synthesize.motion import Motion
 def make_motion(seconds: float, seed: int = 0, label: str = "neutral") -> Motion:
     random = np.random.default_rng([seed, 1])
     apex = draw_apex(label, random)
-    return Motion(seconds, onset_apex_offset(apex, seconds, random), 0.4, random)
+    return Motion(seconds, onset_apex_offset(apex, 0.0, seconds, random), 0.4, random)
 
 
 def make_eye(seconds: float, seed: int = 0, label: str = "neutral", lighting: str = "normal") -> Eye:

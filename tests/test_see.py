@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import canthus
@@ -166,6 +167,19 @@ def test_samples(folder):
     with Image.open(see.sequences[2].frame / f"{first:05}.jpg") as image:
         expected = np.asarray(image.resize((133, 100), Image.Resampling.BILINEAR))
     assert (middle.frame[0].numpy() == expected).all()
+
+
+def test_kept_images_are_decoded_once(folder):
+    see = open_see(folder, "training")
+    clips, kept = Clips(see, middle=True), Clips(see, middle=True, keep=True)
+    assert kept.size_in_memory == 8 * 24 * 2 * 100 * 133
+    first = kept[0, 2]
+    assert torch.equal(first.frame, clips[0, 2].frame)
+    for path in see.sequences[2].images():
+        path.unlink()
+    assert torch.equal(kept[1, 2].event, first.event)
+    with pytest.raises(canthus.DataSetError):
+        clips[1, 2]
 
 
 def test_an_image_that_cant_be_decoded(folder):

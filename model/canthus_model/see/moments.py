@@ -33,9 +33,14 @@ class Clips(torch.utils.data.Dataset[Sample]):
     are rounds. The same seed, round and index give the same clip in whatever process it is drawn.
     """
 
-    def __init__(self, see: See, seed: int = 0, *, middle: bool = False) -> None:
-        """`middle` takes the clip in the middle of each sequence instead, the same one in every round."""
+    def __init__(self, see: See, seed: int = 0, *, middle: bool = False, keep: bool = False) -> None:
+        """
+        Args:
+            middle: take the clip in the middle of each sequence instead, the same one in every round.
+            keep: hold what was decoded in memory, up to `size_in_memory` in each process that decodes.
+        """
         self._see, self._seed, self._middle = see, seed, middle
+        self._kept: dict[Path, NDArray[np.uint8]] | None = {} if keep else None
         self._places = {label: place for place, label in enumerate(see.labels)}
         self._size = _resized(_size_of(image_path(see.sequences[0].frame, see.sequences[0].entry.segment[0])))
 
@@ -43,6 +48,12 @@ class Clips(torch.utils.data.Dataset[Sample]):
     def image_size(self) -> tuple[int, int]:
         """(height, width) in pixels of every image: the shorter side is 100."""
         return self._size[1], self._size[0]
+
+    @property
+    def size_in_memory(self) -> int:
+        """Bytes of all images that clips may be made of."""
+        images = sum(2 * (end - begin) for begin, end in (s.entry.segment for s in self._see.sequences))
+        return images * self._size[0] * self._size[1]
 
     def __len__(self) -> int:
         return len(self._see.sequences)
@@ -66,6 +77,13 @@ class Clips(torch.utils.data.Dataset[Sample]):
         return Sample(frame, event, torch.tensor(self._places[sequence.label]), torch.tensor(index))
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
+        if self._kept is None:
+            return self._decode(path)
+        if path not in self._kept:
+            self._kept[path] = self._decode(path)
+        return self._kept[path]
+
+    def _decode(self, path: Path) -> NDArray[np.uint8]:
         from PIL import Image
 
         try:

@@ -22,7 +22,7 @@ ACTION_UNITS = (
 )
 
 PROTOTYPES = {
-    "angry": {"brow_lowerer": 0.95, "lid_tightener": 0.65, "upper_lid_raiser": 0.25},
+    "angry": {"brow_lowerer": 1.05, "lid_tightener": 0.65, "upper_lid_raiser": 0.25},
     "disgust": {"nose_wrinkler": 1.0, "brow_lowerer": 0.40, "lid_tightener": 0.35, "cheek_raiser": 0.25},
     "fear": {
         "inner_brow_raiser": 0.80,
@@ -31,7 +31,7 @@ PROTOTYPES = {
         "upper_lid_raiser": 0.80,
         "lid_tightener": 0.70,
     },
-    "happiness": {"cheek_raiser": 1.0, "lid_tightener": 0.20},
+    "happiness": {"cheek_raiser": 1.0, "lid_tightener": 0.35},
     "neutral": {},
     "sadness": {"inner_brow_raiser": 0.85, "brow_lowerer": 0.40, "lid_droop": 0.80},
     "surprise": {"inner_brow_raiser": 0.85, "outer_brow_raiser": 1.0, "upper_lid_raiser": 0.75},
@@ -46,8 +46,8 @@ def draw_apex(label: str, random: np.random.Generator) -> np.ndarray:
     comes near to neutral, and fear with little of the brow lowerer near to surprise.
     """
     mean = np.array([PROTOTYPES[label].get(unit, 0.0) for unit in ACTION_UNITS])
-    whole = random.uniform(0.80, 1.15)
-    each = np.clip(random.normal(1, 0.10, mean.size), 0.6, 1.4)
+    whole = random.uniform(0.85, 1.15)
+    each = np.clip(random.normal(1, 0.09, mean.size), 0.6, 1.4)
     return np.maximum(mean * whole * each + random.normal(0, 0.04, mean.size), 0)
 
 
@@ -62,11 +62,15 @@ def one_after_another(apexes: list[np.ndarray], seconds: float) -> Track:
     return Track(starts, [fade] * len(starts), levels)
 
 
-def onset_apex_offset(apex: np.ndarray, seconds: float, random: np.random.Generator) -> Track:
-    """An expression over a sequence of `seconds`: it sets in at the start and begins to fade at the end."""
+def onset_apex_offset(apex: np.ndarray, begin: float, end: float, random: np.random.Generator) -> Track:
+    """An expression that sets in about `begin` and has faded about `end`, in seconds.
+
+    As in sequences that were cut tightly, it may already be coming up when one begins, and still be fading when it
+    ends. Both ends are alike, so that on average a sequence ends as it began.
+    """
     onset, offset = random.uniform(0.18, 0.38, 2)
-    # Sequences are cut tightly: some begin when the expression is already coming up or end before it has gone.
-    begin = -onset * random.uniform(0.0, 0.6)
-    fade = max(begin + onset, seconds - offset * random.uniform(0.5, 1.05))
-    remaining = random.uniform(0.0, 0.2)
-    return Track([begin, fade], [onset, offset], [np.zeros_like(apex), apex, remaining * apex])
+    coming, fading = random.uniform(0.0, 0.6, 2)  # parts of the onset before `begin`, of the offset after `end`
+    rise = begin - coming * onset
+    fall = max(rise + onset, end + fading * offset - offset)
+    rest = np.zeros_like(apex)
+    return Track([rise, fall], [onset, offset], [rest, apex, rest])

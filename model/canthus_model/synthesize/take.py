@@ -16,6 +16,8 @@ from canthus_model.synthesize.lighting import LIGHTING, draw_illumination, event
 from canthus_model.synthesize.motion import Motion
 from canthus_model.synthesize.simulation import FRAMES_PER_SECOND, Moment, simulate
 
+FIRST_SEEN = -0.029  # seconds: where the window of the first frame's events begins
+
 
 @dataclasses.dataclass(frozen=True)
 class Take:
@@ -38,7 +40,8 @@ class Take:
         face, lighting = worn_again(draw_face(self.seed, self.volunteer), random), LIGHTING[self.lighting]
         apexes = [draw_apex(label, random) * face.gains for label in self.labels]
         if len(apexes) == 1:
-            expression = onset_apex_offset(apexes[0], self.seconds, random)
+            seen = FIRST_SEEN, self.seconds - 1 / FRAMES_PER_SECOND
+            expression = onset_apex_offset(apexes[0], *seen, random)
         else:
             expression = one_after_another(apexes, self.seconds)
         motion = Motion(self.seconds, expression, random.uniform(*lighting.pupil), random)

@@ -91,7 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     for subset in (TRAINING, TESTING):
         with progress(f"looking for every image of the {subset} subset") as report:
             opened.append(open_see(arguments.see, subset, report if rank_zero_only.rank == 0 else _silence))
-    training, testing = Clips(opened[0], arguments.seed), Clips(opened[1], middle=True)
+    keep = machine.can_hold(Clips(opened[0]).size_in_memory)
+    training, testing = Clips(opened[0], arguments.seed, keep=keep), Clips(opened[1], middle=True, keep=keep)
     if not arguments.encoder_weights and not arguments.resume and rank_zero_only.rank == 0:
         print("the encoders start from random weights; --encoder-weights gives them others", file=sys.stderr)
     train(

@@ -37,13 +37,13 @@ class Batches(L.LightningDataModule):
         sampler = TrainingSampler(len(self._training), self._batch, self._seed, *place)
         # A run that goes on is first asked for clips before Lightning tells the sampler the epoch.
         sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
-        return self._loader(self._training, sampler, persistent_workers=self._workers > 0)
+        return self._loader(self._training, sampler)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         place = self.trainer.global_rank, self.trainer.world_size
         return self._loader(self._testing, InOrderSampler(len(self._testing), *place))
 
-    def _loader(self, clips: Dataset[Sample], sampler, **options: bool) -> DataLoader[Sample]:
+    def _loader(self, clips: Dataset[Sample], sampler) -> DataLoader[Sample]:
         return DataLoader(
             clips,
             self.share,
@@ -52,7 +52,7 @@ class Batches(L.LightningDataModule):
             worker_init_fn=_leave_interrupts,
             pin_memory=self._pinned,
             generator=torch.Generator(),  # else it draws from the one that dropout draws from
-            **options,
+            persistent_workers=self._workers > 0,  # they keep what they decoded
         )
 
 

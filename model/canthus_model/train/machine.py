@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,11 @@ class Machine:
     def decoders(self) -> int:
         """Decoding processes of each device."""
         return default_workers(self.devices) if self.workers is None else self.workers
+
+    def can_hold(self, size: int) -> bool:
+        """Whether each decoding process may hold so many bytes: all of a node's together half of its memory."""
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+        return self.devices * max(1, self.decoders) * size <= memory // 2
 
     @property
     def trainer_options(self) -> dict[str, object]:

@@ -63,7 +63,7 @@ class Training(L.LightningModule):
         if not loss.isfinite():
             raise TrainingError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; begin again with a smaller "
-                "--learning-rate. The last checkpoint is of the epoch before"
+                "--learning-rate. Checkpoints that there are, are of epochs before"
             )
         self._accuracy(logits, batch.label)
         size = len(batch.label)

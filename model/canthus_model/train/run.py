@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import tensorboard  # noqa: F401  Lightning would miss it only later
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
@@ -92,7 +93,7 @@ def train(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             logger=TensorBoardLogger(output, name=LOGS, version="", default_hp_metric=False),
-            callbacks=[SaveEveryEpoch(output, recipe.epochs), report(recipe.epochs)],
+            callbacks=[SaveEveryEpoch(output, recipe.epochs), report(recipe.epochs), LearningRateMonitor("epoch")],
             plugins=[PublishedFormat()],
             enable_model_summary=False,
             enable_progress_bar=on_terminal(),

@@ -1,0 +1,41 @@
+"""The checkpoint of the demo reads the expressions of a volunteer that it has never seen."""
+
+import collections
+from pathlib import Path
+
+import pytest
+
+import canthus
+from canthus_model.synthesize.simulation import FIRST_TIME
+from canthus_model.synthesize.take import parade
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def bundle(annotation, tmp_path_factory):
+    from canthus_exporter.export import export
+
+    path = tmp_path_factory.mktemp("demo") / "eye.canthus"
+    export(EXAMPLES / "small.pth", annotation, path, (100, 133))
+    return path
+
+
+def test_it_is_small():
+    assert (EXAMPLES / "small.pth").stat().st_size <= 4e6
+
+
+def test_it_reads_a_stream(bundle):
+    take = parade(seed=0, seconds=11.2)
+    assert len(set(take.labels)) == 7
+    stream = canthus.Stream(canthus.load(bundle))
+    part = take.seconds / len(take.labels)
+    said = [collections.Counter() for _ in take.labels]
+    for moment in take.moments():
+        stream.push_events(moment.events)
+        expression = stream.push_frame(moment.frame, moment.time)
+        number, seconds = divmod((moment.time - FIRST_TIME) * 1e-6, part)
+        if expression and 0.7 < seconds < part - 0.3:  # both moments see the apex
+            said[int(number)][expression.label] += 1
+    right = [label for label, counts in zip(take.labels, said, strict=True) if counts.most_common(1)[0][0] == label]
+    assert len(right) >= 5, list(zip(take.labels, said, strict=True))
