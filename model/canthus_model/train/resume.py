@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def check_same_run(path: Path, facts: dict[str, Any], config: NetworkConfig, epo
                 f"{path}: this checkpoint was trained with {name} {saved.get(name)}; this run has {value}. "
                 "Give the options and the data set that it was begun with, or another folder with -o"
             )
-    if load_network(path, config.image_size).config != config:
+    held = load_network(path, config.image_size).config
+    if replace(held, dropout=config.dropout) != config:  # weights don't tell the dropout; the facts do
         raise CheckpointError(f"{path}: its network is of another size than it says; it has been tampered with")
     if finished >= epochs:
         raise TrainingError(f"{path}: has all of its {epochs} epochs already; more --epochs would go on")
