@@ -45,7 +45,7 @@ checkpoint: install
 	mkdir -p demo
 	$(BIN)/canthus synthesize demo/SEE --like see --volunteers 48
 	$(BIN)/canthus train demo/SEE -o demo/small --preset small
-	$(BIN)/python examples/weights_only.py demo/small/save_100.pth examples/small.pth
+	$(BIN)/python examples/weights_only.py demo/small/save_140.pth examples/small.pth
 	$(BIN)/canthus evaluate examples/small.pth demo/SEE
 
 test: install

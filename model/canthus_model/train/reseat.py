@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCALE, TURN, SHIFT = 0.08, math.radians(4), 0.06  # largest change: of size, of angle, and of place in half pictures
+# The largest change of size, of angle (radians), and of place (in half pictures).
+SCALE, TURN, SHIFT = 0.04, math.radians(2), 0.03
 NO_EVENT = 127.0
 
 
