@@ -71,7 +71,12 @@ def regress(training: See, testing: See, known: NDArray[np.float32], unseen: NDA
     volunteers = [sequence.entry.parts.volunteer for sequence in training.sequences]
     folds = list(GroupKFold(4).split(known, groups=volunteers))
     regression = LogisticRegressionCV(
-        Cs=np.logspace(-5, -1, 5), cv=folds, scoring="balanced_accuracy", max_iter=500, use_legacy_attributes=False
+        Cs=np.logspace(-5, -1, 5),
+        cv=folds,
+        scoring="balanced_accuracy",
+        max_iter=500,
+        l1_ratios=(0,),
+        use_legacy_attributes=False,
     )
     model = make_pipeline(StandardScaler(), regression)
     model.fit(known, [sequence.label for sequence in training.sequences])

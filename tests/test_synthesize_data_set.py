@@ -20,6 +20,7 @@ from canthus_model.see.dataset import ANNOTATION, image_path, open_see
 from canthus_model.see.names import LIGHTINGS
 from canthus_model.synthesize import data_set
 from canthus_model.synthesize.data_set import plan, write_data_set, write_sequence
+from interrupts import listen
 
 dv_processing = pytest.importorskip("dv_processing", reason="AEDAT4 needs dv-processing")
 
@@ -119,7 +120,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path, monkeypatch):
 def test_interrupted_it_leaves_nothing(tmp_path):
     program = "import sys; from canthus.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "synthesize", str(tmp_path / "SEE"), "--like", "see"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=listen)
     deadline = time.monotonic() + 30
     while not list(tmp_path.rglob("*.jpg")) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 from canthus.cli import main  # noqa: E402
+from interrupts import listen  # noqa: E402
 from see_folder import make_see  # noqa: E402
 
 CANTHUS = Path(sys.executable).with_name("canthus")
@@ -39,7 +40,12 @@ def command(see, folder, epochs, *options):
 
 def begin_and_wait_for_a_checkpoint(see, folder, epochs):
     process = subprocess.Popen(
-        command(see, folder, epochs), env=ONE_THREAD, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(see, folder, epochs),
+        env=ONE_THREAD,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=listen,
     )
     while not (folder / "last.pth").exists():
         assert process.poll() is None, process.stderr.read()

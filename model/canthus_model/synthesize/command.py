@@ -21,7 +21,7 @@ around and blinks; nobody was filmed. Use it to try canthus without a camera or 
 
 With --like see, make a whole data set with SEE's layout instead: each volunteer has a face of their own and shows
 each of the seven expressions in each of the four lightings. Every fourth volunteer is in the testing subset, so
-training never sees their faces. About 100 MB for each volunteer; 48 of them take some 15 minutes on two cores."""
+training never sees their faces. About 100 MB for each volunteer; 48 of them take some 20 minutes on two cores."""
 
 EXAMPLES = """\
 examples:
