@@ -5,13 +5,12 @@
 Everything is measured in this one run; ratios are of the best of several repetitions.
 """
 
-import time
-
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper
+from stopwatch import best
 
 from canthus.operators import library_path
 from canthus_exporter.operators import add_function_bodies
@@ -35,8 +34,8 @@ def main() -> None:
             torch.set_num_threads(threads)
             tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
             with torch.inference_mode():
-                operator = best(lambda t=tensors: selective_scan(**t, delta_softplus=True))
-                loop = best(lambda t=tensors: selective_scan_reference(**t, delta_softplus=True), repeats=5)
+                operator = best(lambda t=tensors: selective_scan(**t, delta_softplus=True), repeats=50)
+                loop = best(lambda t=tensors: selective_scan_reference(**t, delta_softplus=True))
             kernel, body = (session_time(model, inputs, threads, library) for library in (True, False))
             print(
                 f"{title:22}{threads:8}{kernel * 1e6:11.0f}"
@@ -69,16 +68,7 @@ def session_time(model: onnx.ModelProto, inputs: dict[str, np.ndarray], threads:
     if library:
         options.register_custom_ops_library(str(library_path()))
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return best(lambda: session.run(None, inputs))
-
-
-def best(function, repeats: int = 50) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return best(lambda: session.run(None, inputs), repeats=50)
 
 
 if __name__ == "__main__":

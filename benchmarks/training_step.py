@@ -8,12 +8,12 @@ other processes do meanwhile. Pictures are noise of SEE's size.
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from stopwatch import best
 from torch import Tensor, nn
 
 from canthus_model.config import TOKEN_WIDTH
@@ -85,15 +85,6 @@ def measure(network: MCOENet, optimizer: torch.optim.Optimizer, frame: Tensor, e
         "fusion and experts, likewise": best(lambda: fuse(tokens).sum().backward()),
     }
     return seconds | {"optimizer": best(optimizer.step)}
-
-
-def best(function, repeats: int = 5) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,6 @@ def test_speed_is_that_of_the_fastest_edge():
 def test_the_camera_slips_a_little(poses):
     slip = np.array([(pose.slip_x, pose.slip_y) for pose in poses])
     assert 0.3 * SLIP < np.abs(slip).max() <= SLIP
-    # A stripe of the picture moves as the camera does, against a picture of the same moment without slip.
     assert np.abs(np.diff(slip, axis=0)).max() / 0.002 < 60  # pixels per second
 
 

@@ -76,7 +76,7 @@ class Anatomy:
 
     def lids(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         """Edges of the upper and the lower lid at a moment."""
-        unit = dict(zip(ACTION_UNITS, pose.units.tolist(), strict=True))
+        unit = _by_name(pose)
         raised = 0.60 * unit["lid_tightener"] + 0.55 * unit["cheek_raiser"] + 0.35 * unit["nose_wrinkler"]
         raised = min(1.3, raised + 0.25 * pose.closure)
         opening = (
@@ -95,7 +95,7 @@ class Anatomy:
 
     def brow_lift(self, pose: Pose) -> np.ndarray:
         """How far the brow is above its rest, in pixels."""
-        unit = dict(zip(ACTION_UNITS, pose.units.tolist(), strict=True))
+        unit = _by_name(pose)
         inner = 21 * unit["inner_brow_raiser"] - 18 * unit["brow_lowerer"] - 6 * unit["nose_wrinkler"]
         outer = 20 * unit["outer_brow_raiser"] - 9 * unit["brow_lowerer"] - 2 * unit["nose_wrinkler"]
         closing = 2 * pose.closure
@@ -105,7 +105,7 @@ class Anatomy:
 
     def cheek_lift(self, pose: Pose) -> np.ndarray:
         """How far the cheek is above its rest, in pixels."""
-        unit = dict(zip(ACTION_UNITS, pose.units.tolist(), strict=True))
+        unit = _by_name(pose)
         outer, inner = 16 * unit["cheek_raiser"], 14 * unit["nose_wrinkler"] + 7 * unit["cheek_raiser"]
         return np.float32(self.scale) * (np.float32(inner) * self._inner + np.float32(outer) * self._outer)
 
@@ -116,6 +116,11 @@ class Anatomy:
     def _to_canvas(self, y: np.ndarray) -> np.ndarray:
         tilted = self.centre[1] + self.scale * y + math.tan(self._face.tilt) * (_COLUMNS - self.centre[0])
         return tilted.astype(np.float32)
+
+
+def _by_name(pose: Pose) -> dict[str, float]:
+    """Strength of each action unit."""
+    return dict(zip(ACTION_UNITS, pose.units.tolist(), strict=True))
 
 
 def _arch(along: np.ndarray, peak: float, steepness: float = 0.85) -> np.ndarray:

@@ -127,8 +127,6 @@ def _check(arguments: argparse.Namespace) -> None:
 def _check_data_set(arguments: argparse.Namespace) -> None:
     if arguments.seconds is not None or arguments.preview:
         raise RecordingError("--seconds and --preview are for a recording; leave them out, or leave out --like")
-    if arguments.out.exists():
-        raise RecordingError(f"{arguments.out}: exists already; give a new folder, or remove it first")
     if arguments.volunteers is not None and not 1 <= arguments.volunteers <= MOST_VOLUNTEERS:
         raise RecordingError(f"--volunteers {arguments.volunteers}: there can be 1 to {MOST_VOLUNTEERS}")
 

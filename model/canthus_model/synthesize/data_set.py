@@ -24,7 +24,7 @@ from canthus_model.synthesize.anatomy import HEIGHT, WIDTH
 from canthus_model.synthesize.face import draw_face
 from canthus_model.synthesize.recording import SPARE_DISK, Recording
 from canthus_model.synthesize.take import Take
-from canthus_model.workers import obey_the_parent
+from canthus_model.workers import cores, obey_the_parent
 
 WINDOW = 33_000  # microseconds of events in an event image
 JPEG_QUALITY = 95
@@ -92,9 +92,8 @@ def write_data_set(
 
 def _film(planned: list[Planned], root: Path, raw: bool) -> Iterator[None]:
     """Film all of it in worker processes; yields once for each sequence that is done."""
-    cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores, mp_context=context, initializer=obey_the_parent) as pool:
+    with ProcessPoolExecutor(cores(), mp_context=context, initializer=obey_the_parent) as pool:
         waiting = {pool.submit(write_sequence, entry, root, raw) for entry in planned}
         try:
             while waiting:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 import lightning as L
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -12,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from canthus.errors import DataSetError
 from canthus_model.see.moments import Sample
 from canthus_model.train.sampler import InOrderSampler, TrainingSampler
+from canthus_model.workers import cores, leave_interrupts
 
 MOST_WORKERS = 8
 
@@ -49,7 +47,7 @@ class Batches(L.LightningDataModule):
             self.share,
             sampler=sampler,
             num_workers=self._workers,
-            worker_init_fn=_leave_interrupts,
+            worker_init_fn=_begin,
             pin_memory=self._pinned,
             generator=torch.Generator(),  # else it draws from the one that dropout draws from
             persistent_workers=self._workers > 0,  # they keep what they decoded
@@ -58,8 +56,7 @@ class Batches(L.LightningDataModule):
 
 def default_workers(devices: int) -> int:
     """Decoding processes for each of a machine's `devices`: its cores but one, shared out."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, max(1, (cores - 1) // devices))
+    return min(MOST_WORKERS, max(1, (cores() - 1) // devices))
 
 
 def unwrapped(error: DataSetError) -> DataSetError:
@@ -67,6 +64,5 @@ def unwrapped(error: DataSetError) -> DataSetError:
     return DataSetError(str(error).rpartition(f"{DataSetError.__name__}: ")[2].strip())
 
 
-def _leave_interrupts(_worker: int) -> None:
-    """Ctrl-C goes to all processes at once; the one that trains ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin(_worker: int) -> None:
+    leave_interrupts()
