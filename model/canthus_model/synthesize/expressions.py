@@ -23,13 +23,13 @@ ACTION_UNITS = (
 
 PROTOTYPES = {
     "angry": {"brow_lowerer": 1.05, "lid_tightener": 0.65, "upper_lid_raiser": 0.25},
-    "disgust": {"nose_wrinkler": 1.0, "brow_lowerer": 0.40, "lid_tightener": 0.35, "cheek_raiser": 0.25},
+    "disgust": {"nose_wrinkler": 1.1, "brow_lowerer": 0.50, "lid_tightener": 0.25, "cheek_raiser": 0.10},
     "fear": {
-        "inner_brow_raiser": 0.80,
-        "outer_brow_raiser": 0.25,
-        "brow_lowerer": 0.70,
-        "upper_lid_raiser": 0.80,
-        "lid_tightener": 0.70,
+        "inner_brow_raiser": 0.95,
+        "outer_brow_raiser": 0.35,
+        "brow_lowerer": 0.45,
+        "upper_lid_raiser": 0.90,
+        "lid_tightener": 0.60,
     },
     "happiness": {"cheek_raiser": 1.0, "lid_tightener": 0.35},
     "neutral": {},

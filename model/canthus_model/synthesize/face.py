@@ -64,8 +64,8 @@ def draw_face(seed: int, volunteer: int) -> Face:
         texture_seed=int(random.integers(2**31)),
         woman=woman,
         age=int(np.clip(random.gamma(4, 2.5) + 18, 18, 60)),
-        centre=(173 + _clipped(normal(0, 9), 18), 160 + _clipped(normal(0, 9), 16)),
-        scale=uniform(0.84, 1.04),
+        centre=(173 + _clipped(normal(0, 9), 18), 165 + _clipped(normal(0, 9), 16)),
+        scale=uniform(0.82, 1.02),
         tilt=_clipped(normal(0, math.radians(4)), math.radians(8)),
         slant=normal(16, 4),
         half_width=uniform(100, 116),
@@ -99,9 +99,9 @@ def worn_again(face: Face, random: np.random.Generator) -> Face:
     x, y = face.centre
     return dataclasses.replace(
         face,
-        centre=(x + _clipped(random.normal(0, 9), 16), y + _clipped(random.normal(0, 7), 12)),
-        scale=face.scale * (1 + _clipped(random.normal(0, 0.025), 0.05)),
-        tilt=face.tilt + _clipped(random.normal(0, math.radians(2.5)), math.radians(5)),
+        centre=(x + _clipped(random.normal(0, 13), 22), y + _clipped(random.normal(0, 11), 18)),
+        scale=face.scale * (1 + _clipped(random.normal(0, 0.035), 0.07)),
+        tilt=face.tilt + _clipped(random.normal(0, math.radians(3.5)), math.radians(7)),
     )
 
 

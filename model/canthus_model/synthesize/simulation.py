@@ -35,8 +35,13 @@ class Moment(NamedTuple):
     events: np.ndarray  # sensor.EVENT, sorted by time
 
 
-def simulate(scene: Scene, frames: range, camera: EventCamera, random: np.random.Generator) -> Iterator[Moment]:
+def simulate(
+    scene: Scene, frames: range, camera: EventCamera, random: np.random.Generator, *, before: float
+) -> Iterator[Moment]:
     """Look at `scene` during `frames`; the exposure of frame n begins n / 30 seconds after the start.
+
+    What the event pixels last saw before is the scene at `before` seconds: a pixel that has just seen a face come to
+    rest needs more of a change to fire than one that has always seen it so.
 
     The slower the scene moves, the less often it is looked at; between two looks, luminance is taken to change
     linearly, and the event pixels see it at 500 Hz or more (adaptive sampling: Rebecq et al., "ESIM", CoRL 2018).
@@ -44,7 +49,8 @@ def simulate(scene: Scene, frames: range, camera: EventCamera, random: np.random
     frame_camera = FrameCamera()
     begin = _begin(frames.start)
     luminance = scene.luminance(_seconds(begin))
-    pixels = EventPixels(camera, luminance, random)
+    pixels = EventPixels(camera, scene.luminance(before), random)
+    pixels.step(luminance, begin - EVENT_STEP, begin)
     for number in frames:
         begin, end = _begin(number), _begin(number + 1)
         exposed, events = np.zeros_like(luminance), []

@@ -46,7 +46,9 @@ class Take:
             expression = one_after_another(apexes, self.seconds)
         motion = Motion(self.seconds, expression, random.uniform(*lighting.pupil), random)
         eye = Eye(face, motion, draw_illumination(lighting, random))
-        return simulate(eye, range(-lead_in, self.frames), event_camera(lighting), random)
+        # The pixels have seen an expression before, as they will have in an app: take this take's own, at its apex.
+        frames = range(-lead_in, self.frames)
+        return simulate(eye, frames, event_camera(lighting), random, before=self.seconds / 2)
 
 
 _EACH = 1.6  # seconds that an expression of a parade takes, about
