@@ -59,3 +59,11 @@ def recording(tmp_path_factory):
     path = tmp_path_factory.mktemp("recording") / "eye.aedat4"
     assert main(["synthesize", str(path), "--seconds", "1"]) == 0
     return path
+
+
+@pytest.fixture(scope="session")
+def calibration_see(tmp_path_factory):
+    """A data set with every emotion in every lighting, once in each subset."""
+    from see_folder import make_see
+
+    return make_see(tmp_path_factory.mktemp("calibration") / "SEE", sequences=28, frames=14)

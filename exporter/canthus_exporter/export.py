@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import hashlib
 import platform
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
@@ -20,18 +21,42 @@ from canthus.errors import ExportError
 from canthus.manifest import Manifest
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import PRIME, REACT, OnnxRuntime
-from canthus.verify import TOLERANCE, Golden, replay
+from canthus.verify import TOLERANCE, Golden, answer, replay
+from canthus_calibration.calibrate import Calibrated, calibrate
+from canthus_calibration.page import write_page
 from canthus_exporter.fold import Prime, React
 from canthus_exporter.folded_runtime import FoldedRuntime
 from canthus_exporter.golden import make_golden
-from canthus_exporter.progress import Progress
 from canthus_exporter.trace import trace
 from canthus_model.checkpoint import load_network
 from canthus_model.config import EVENT, FRAME
 from canthus_model.see.annotation import read_labels
+from canthus_model.see.dataset import ANNOTATION
+from canthus_model.steps import Steps
 
 WINDOW_US = 33_000
 SPAN_US = 400_000
+_ROUNDING = 4
+"""Times by which a device's INT8 logits may be further from the golden ones than two ways to run it are here."""
+
+
+@dataclass(frozen=True)
+class Int8:
+    """How to make an INT8 bundle.
+
+    Attributes:
+        see: the data set to calibrate on, and to measure the cost on.
+        target: one of `canthus_calibration.targets.TARGETS`.
+        ranges: one of `canthus_calibration.ranges.ESTIMATORS`.
+        clips: to take ranges from, a quarter from each lighting.
+        page: file for a page about it (HTML), if any.
+    """
+
+    see: Path
+    target: str = "x86"
+    ranges: str = "entropy"
+    clips: int = 400
+    page: Path | None = None
 
 
 def export(
@@ -39,42 +64,91 @@ def export(
     annotation: Path | str,
     output: Path | str,
     image_size: tuple[int, int] = (100, 100),
-    progress: Progress | None = None,
+    int8: Int8 | None = None,
+    steps: Steps | None = None,
 ) -> Manifest:
-    """Export a trained checkpoint as a float32 bundle.
+    """Export a trained checkpoint as a bundle, in float32 unless `int8` is given.
 
     Args:
         checkpoint: a published `.pth` file.
         annotation: the data set's annotation file, whose `labels` give the class order.
         output: the `.canthus` file to write; nothing is written unless everything was verified.
         image_size: (height, width) in pixels that the network was trained with.
-        progress: told about each step.
+        int8: quantise, after the float32 network was verified. What was measured so far is kept beside the output,
+            in a file with `.calibrating` behind its name, until the bundle is there.
+        steps: told about each step.
 
     Raises:
         CheckpointError: the checkpoint can't be used.
-        DataSetError: the annotation can't be used.
-        ExportError: what was exported doesn't compute what the checkpoint does.
+        DataSetError: the annotation, or the data set to calibrate on, can't be used.
+        CalibrationError: the data set has too little of a lighting.
+        ExportError: what was exported doesn't compute what the checkpoint does; the data set has other labels.
         BundleError: the output can't be written.
     """
-    progress = progress or Progress()
+    steps = steps or Steps()
     output = Path(output)
     if not output.parent.is_dir():
         raise ExportError(f"{output}: there is no folder {output.parent}; make it first")
     labels = read_labels(annotation)
-    with progress.step("load") as step:
+    if int8:
+        _check(int8, labels)
+    exported = _float32(Path(checkpoint), labels, image_size, steps)
+    calibrated = None
+    if int8:
+        calibrated = calibrate(
+            exported.graphs,
+            int8.see,
+            target=int8.target,
+            estimator=int8.ranges,
+            clips=int8.clips,
+            journal=output.with_name(f"{output.name}.calibrating"),
+            steps=steps,
+        )
+        exported = _quantised(exported, calibrated, int8.target)
+    with steps.step("pack") as step:
+        if int8 and int8.page and calibrated:
+            write_page(int8.page, output.name, int8.target, calibrated)
+        members = exported.members()
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
+        manifest = replace(exported.manifest, sha256=hashes)
+        write_bundle(output, manifest, members)
+        if calibrated:
+            calibrated.journal.remove()
+        step.result(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Exported:
+    """What goes into a bundle; the manifest's hashes are yet to come."""
+
+    manifest: Manifest
+    graphs: dict[str, onnx.ModelProto]  # "prime", "react"
+    golden: Golden
+
+    def members(self) -> dict[str, bytes]:
+        graphs = {f"{name}.onnx": graph.SerializeToString() for name, graph in self.graphs.items()}
+        return {**graphs, "golden.npz": self.golden.to_bytes()}
+
+    def engine(self, operators: Path | None, *, as_written: bool = False) -> Engine:
+        graphs = [self.graphs[name].SerializeToString() for name in ("prime", "react")]
+        return Engine(self.manifest, OnnxRuntime(*graphs, threads=2, operators=operators, as_written=as_written))
+
+
+def _float32(checkpoint: Path, labels: tuple[str, ...], image_size: tuple[int, int], steps: Steps) -> _Exported:
+    """The folded network, traced and verified."""
+    with steps.step("load") as step:
         network = load_network(checkpoint, image_size)
-        checkpoint_hash = _sha256_of(Path(checkpoint))
+        checkpoint_hash = _sha256_of(checkpoint)
         step.result(f"{checkpoint}: {_parameters(network) / 1e6:.1f} M parameters")
-    with progress.step("fold") as step:
+    with steps.step("fold") as step:
         prime, react = Prime(network).eval(), React(network).eval()
         parameters = _parameters(prime) + _parameters(react)
         golden = make_golden(network)
         step.result(f"{parameters / 1e6:.1f} M parameters are left")
-    with progress.step("trace") as step:
+    with steps.step("trace") as step:
         graphs = _trace(prime, react, network.config.features, image_size)
         step.result("prime.onnx, react.onnx")
-    members = {name: graph.SerializeToString() for name, graph in graphs.items()}
-    members["golden.npz"] = golden.to_bytes()
     manifest = Manifest(
         labels=labels,
         image_size=image_size,
@@ -86,9 +160,9 @@ def export(
         precision="float32",
         target="any",
         parameters=parameters,
-        sha256={name: hashlib.sha256(content).hexdigest() for name, content in members.items()},
+        sha256={},
         provenance={
-            "checkpoint": Path(checkpoint).name,
+            "checkpoint": checkpoint.name,
             "checkpoint_sha256": checkpoint_hash,
             "canthus": version("canthus"),
             **{package.__name__: str(package.__version__) for package in (torch, onnx, onnxruntime)},
@@ -97,15 +171,39 @@ def export(
         },
         parity={},
     )
-    with progress.step("verify") as step:
-        parity = _verify(manifest, prime, react, members, golden)
-        manifest = replace(manifest, parity={**parity, "tolerance": TOLERANCE})
+    exported = _Exported(manifest, graphs, golden)
+    with steps.step("verify") as step:
+        parity = _verify(exported, prime, react)
         differences = ", ".join(f"{name} {value:.1e}" for name, value in parity.items())
         step.result(f"largest logit difference from the unfolded network: {differences}")
-    with progress.step("pack") as step:
-        write_bundle(output, manifest, members)
-        step.result(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
-    return manifest
+    return replace(exported, manifest=replace(manifest, parity={**parity, "tolerance": TOLERANCE}))
+
+
+def _check(int8: Int8, labels: tuple[str, ...]) -> None:
+    """Say at once what would be said in the end."""
+    if int8.page and not int8.page.parent.is_dir():
+        raise ExportError(f"{int8.page}: there is no folder {int8.page.parent}; make it first")
+    found = read_labels(int8.see / ANNOTATION)
+    if found != labels:
+        raise ExportError(
+            f"{int8.see}: its labels are {', '.join(found)}, and those of the checkpoint, by its annotation, "
+            f"{', '.join(labels)}; calibrate on the data set that it was trained with"
+        )
+
+
+def _quantised(exported: _Exported, calibrated: Calibrated, target: str) -> _Exported:
+    """The same in INT8; its golden answers are its own, as given here."""
+    manifest = replace(exported.manifest, precision="int8", target=target, calibration=calibrated.record)
+    int8 = replace(exported, manifest=manifest, graphs=calibrated.graphs)
+    own = replace(exported.golden, logits=answer(int8.engine(library_path()), exported.golden))
+    spread = replay(int8.engine(None, as_written=True), own)
+    parity = {
+        **manifest.parity,
+        "int8": float(np.abs(own.logits - exported.golden.logits).max()),
+        "int8 as written": spread,
+        "tolerance": max(TOLERANCE, _ROUNDING * spread),
+    }
+    return _Exported(replace(manifest, parity=parity), calibrated.graphs, own)
 
 
 def _trace(prime: Prime, react: React, features: int, image_size: tuple[int, int]) -> dict[str, onnx.ModelProto]:
@@ -113,24 +211,21 @@ def _trace(prime: Prime, react: React, features: int, image_size: tuple[int, int
     images = [torch.zeros(2, *image_size, dtype=torch.uint8) for _ in range(2)]
     firsts = [torch.zeros(2, features) for _ in range(2)]
     return {
-        "prime.onnx": trace(prime, images, *PRIME),
-        "react.onnx": trace(react, images + firsts, *REACT),
+        "prime": trace(prime, images, *PRIME),
+        "react": trace(react, images + firsts, *REACT),
     }
 
 
-def _verify(
-    manifest: Manifest, prime: Prime, react: React, members: dict[str, bytes], golden: Golden
-) -> dict[str, float]:
+def _verify(exported: _Exported, prime: Prime, react: React) -> dict[str, float]:
     """Largest logit difference from the unfolded network, of each way to run what was exported."""
-    graphs = (members["prime.onnx"], members["react.onnx"])
-    runtimes = {
-        "folded": lambda: FoldedRuntime(prime, react),
-        "operators": lambda: OnnxRuntime(*graphs, threads=2, operators=library_path()),
-        "portable": lambda: OnnxRuntime(*graphs, threads=2, operators=None),
+    engines = {
+        "folded": lambda: Engine(exported.manifest, FoldedRuntime(prime, react)),
+        "operators": lambda: exported.engine(library_path()),
+        "portable": lambda: exported.engine(None),
     }
     parity = {}
-    for name, runtime in runtimes.items():
-        parity[name] = replay(Engine(manifest, runtime()), golden)
+    for name, engine in engines.items():
+        parity[name] = replay(engine(), exported.golden)
         if not parity[name] <= TOLERANCE:
             raise ExportError(
                 f"the {name} network's logits are up to {parity[name]:.3g} away from the checkpoint's, more than "

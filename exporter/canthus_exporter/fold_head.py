@@ -176,7 +176,7 @@ class FoldedExperts(nn.Module):
         self.counts = (len(attention), len(focal), len(deep))
         self.width = moe.router.norm.weight.shape[0]
         self.labels = deep[0].final_fc.out_features
-        self.weight = _constant(torch.cat([weight for weight, _ in parts]).T)
+        self.weight = _constant(torch.cat([weight for weight, _ in parts]))
         self.bias = _constant(torch.cat([bias for _, bias in parts]))
         self.router_norm, self.router_mlp = moe.router.norm, moe.router.mlp
         # Each expert's own LayerNorm scale and shift go into its last layer.
@@ -194,7 +194,7 @@ class FoldedExperts(nn.Module):
     def forward(self, fused: Tensor) -> tuple[Tensor, Tensor]:
         attention, focal, deep = self.counts
         sizes = [self.width, attention * self.width, focal * self.width // 2, deep * self.labels]
-        router, attended, focused, answered = (fused @ self.weight + self.bias).split(sizes, dim=1)
+        router, attended, focused, answered = F.linear(fused, self.weight, self.bias).split(sizes, dim=1)
         weights = top_experts(self.router_mlp(self.router_norm(router)))
         attended = F.layer_norm(attended.unflatten(1, (attention, self.width)), (self.width,))
         focused = F.gelu(focused.unflatten(1, (focal, self.width // 2)))

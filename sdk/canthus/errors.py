@@ -47,3 +47,7 @@ class TrainingError(Error):
 
 class EvaluationError(Error):
     """A model can't be evaluated as asked, or its results can't be written."""
+
+
+class CalibrationError(Error):
+    """INT8 can't be calibrated on what was given."""

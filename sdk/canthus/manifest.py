@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from canthus.calibration import Calibration, Cost
 from canthus.errors import BundleError
 
 FORMAT = 1
@@ -42,7 +43,8 @@ class Manifest:
         parameters: weights in both graphs.
         sha256: of each member, in hexadecimal.
         provenance: checkpoint hash, versions and date.
-        parity: largest logit differences from the unfolded network, measured at export, and their limit.
+        parity: largest logit differences from the golden vectors, measured at export, and their limit.
+        calibration: of an INT8 bundle; None for float32.
     """
 
     labels: tuple[str, ...]
@@ -58,12 +60,17 @@ class Manifest:
     sha256: Mapping[str, str]
     provenance: Mapping[str, str]
     parity: Mapping[str, float]
+    calibration: Calibration | None = None
 
     def to_yaml(self) -> str:
         """The text that `from_yaml` reads."""
         fields = asdict(self)
         fields["labels"] = list(self.labels)
         fields["image_size"] = list(self.image_size)
+        if self.calibration is None:
+            del fields["calibration"]
+        else:
+            fields["calibration"]["warnings"] = list(self.calibration.warnings)
         return yaml.safe_dump({"format": FORMAT, **fields}, sort_keys=False, allow_unicode=True)
 
     @classmethod
@@ -102,7 +109,30 @@ class Manifest:
             sha256={name: fields.mapping("sha256").string(name) for name in MEMBERS},
             provenance=fields.mapping("provenance").all_strings(),
             parity=fields.mapping("parity").all_numbers(),
+            calibration=_calibration(fields.mapping("calibration")) if fields.has("calibration") else None,
         )
+
+
+def _calibration(fields: _Fields) -> Calibration:
+    costs = fields.mapping("costs")
+    return Calibration(
+        ranges=fields.string("ranges"),
+        clips=fields.mapping("clips").all_integers(),
+        clips_sha256=fields.string("clips_sha256"),
+        layers=fields.integer("layers", 0, 1 << 20),
+        float_layers=fields.mapping("float_layers").all_strings(),
+        warnings=fields.strings("warnings", empty=True),
+        costs={name: _cost(costs.mapping(name)) for name in costs.names()},
+    )
+
+
+def _cost(fields: _Fields) -> Cost:
+    return Cost(
+        clips=fields.integer("clips", 1, 1 << 31),
+        divergence=fields.number("divergence", 0, 1),
+        worst_divergence=fields.number("worst_divergence", 0, 1),
+        **{name: fields.number(name, 0, 100) for name in ("agreement", "uar", "uar_int8", "war", "war_int8")},
+    )
 
 
 class _Fields:
@@ -126,9 +156,12 @@ class _Fields:
             raise self._wrong(name, "a text")
         return value
 
-    def strings(self, name: str) -> tuple[str, ...]:
+    def has(self, name: str) -> bool:
+        return name in self._document
+
+    def strings(self, name: str, *, empty: bool = False) -> tuple[str, ...]:
         value = self._document.get(name)
-        if not isinstance(value, list) or not value or len(value) > 1000:
+        if not isinstance(value, list) or not (value or empty) or len(value) > 1000:
             raise self._wrong(name, "a list of texts")
         if not all(isinstance(item, str) and item.isprintable() for item in value):
             raise self._wrong(name, "a list of texts")
@@ -155,12 +188,15 @@ class _Fields:
         return [_Fields({name: item}, self._where).integer(name, low, high) for item in value]
 
     def all_strings(self) -> dict[str, str]:
-        return {name: self.string(name) for name in self._names()}
+        return {name: self.string(name) for name in self.names()}
+
+    def all_integers(self) -> dict[str, int]:
+        return {name: self.integer(name, 0, 1 << 31) for name in self.names()}
 
     def all_numbers(self) -> dict[str, float]:
-        return {name: self.number(name, 0, math.inf) for name in self._names()}
+        return {name: self.number(name, 0, math.inf) for name in self.names()}
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
         if not all(isinstance(name, str) and name.isprintable() for name in self._document):
             raise BundleError(f"manifest: {self._where} has names that are not texts; export the bundle again")
         return list(self._document)

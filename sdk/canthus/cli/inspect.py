@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 
 from canthus.bundle import Bundle, read_bundle
+from canthus.calibration import Calibration
 from canthus.manifest import MEMBERS
 
 
@@ -42,8 +43,29 @@ def _describe(bundle: Bundle, sizes: dict[str, int]) -> str:
         ),
         ("span", f"{manifest.span_us / 1000:g} ms from the first moment to the last"),
         ("parity", ", ".join(f"{name} {value:.1e}" for name, value in manifest.parity.items())),
+        *_describe_calibration(manifest.calibration),
         *((f"from {name}", text) for name, text in manifest.provenance.items()),
         *((name, f"{size} bytes, sha256 {manifest.sha256[name]}") for name, size in sizes.items()),
     ]
     column = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{column}}  {text}" for name, text in rows)
+
+
+def _describe_calibration(calibration: Calibration | None) -> list[tuple[str, str]]:
+    if calibration is None:
+        return []
+    clips = ", ".join(f"{count} {name}" for name, count in calibration.clips.items())
+    rows = [
+        ("calibrated", f"by {calibration.ranges} on clips: {clips}; sha256 {calibration.clips_sha256}"),
+        ("layers", f"{calibration.layers} in INT8, {len(calibration.float_layers)} in float"),
+        *(("in float", f"{name}: {reason}") for name, reason in calibration.float_layers.items()),
+        *(("warning", text) for text in calibration.warnings),
+    ]
+    for name, cost in calibration.costs.items():
+        text = (
+            f"{cost.agreement:.1f} % of {cost.clips} clips answered as in float32; divergence {cost.divergence:.1e} "
+            f"bits, at most {cost.worst_divergence:.1e}; UAR {cost.uar_int8:.1f} % (float32 {cost.uar:.1f}), "
+            f"WAR {cost.war_int8:.1f} % ({cost.war:.1f})"
+        )
+        rows.append((f"INT8 in {name}", text))
+    return rows

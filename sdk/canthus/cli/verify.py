@@ -7,13 +7,14 @@ import argparse
 from canthus.bundle import read_bundle
 from canthus.engine import load_from
 from canthus.operators import library_path
-from canthus.verify import TOLERANCE, Golden, replay
+from canthus.verify import Golden, replay, tolerance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Replay the golden vectors of a bundle on this machine and compare with what the checkpoint's own "
-        "network answered when it was exported. Exit status 1 if they differ."
+        "Replay the golden vectors of a bundle on this machine and compare with what was answered when it was "
+        "exported: by the checkpoint's own network, or of an INT8 bundle, by its INT8 graphs. Exit status 1 if they "
+        "differ."
     )
     parser.add_argument("bundle", help="a .canthus file")
 
@@ -23,14 +24,16 @@ def run(arguments: argparse.Namespace) -> int:
     golden = Golden.from_bundle(bundle)
     engine = load_from(bundle, threads=2, operators=library_path())
     difference = replay(engine, golden)
-    same = difference <= TOLERANCE
+    allowed = tolerance(bundle.manifest)
+    same = difference <= allowed
     print(
         f"{bundle.path}: {len(golden.logits)} golden windows on {engine.backend}: largest logit difference "
-        f"{difference:.1e}, allowed {TOLERANCE:g}"
+        f"{difference:.1e}, allowed {allowed:.2g}"
     )
+    reference = "exported INT8 network" if bundle.manifest.calibration else "checkpoint"
     print(
-        "ok: this machine computes what the checkpoint computed"
+        f"ok: this machine computes what the {reference} computed"
         if same
-        else "FAILED: this machine does not compute what the checkpoint computed; don't ship on it"
+        else f"FAILED: this machine does not compute what the {reference} computed; don't ship on it"
     )
     return 0 if same else 1

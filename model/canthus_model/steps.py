@@ -1,4 +1,4 @@
-"""Says what an export is doing, and how long each step took."""
+"""Says what long work is doing step by step, and how long each step took."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 
 
-class Progress:
+class Steps:
     """Prints a line per finished step; on a terminal, a spinner for the one under way."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -19,18 +20,25 @@ class Progress:
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """One step; what it found out is told by `Step.result`."""
-        step = Step()
         start = time.perf_counter()
-        with self._console.status(f"{name} …"):
+        with self._console.status(f"{name} …") as status:
+            step = Step(name, status)
             yield step
         seconds = time.perf_counter() - start
-        self._console.print(f"  {name:<8} {escape(step.text)}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
+        self._console.print(f"  {name:<9} {escape(step.text)}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
 
 
 class Step:
     """A step under way."""
 
     text = ""
+
+    def __init__(self, name: str, status: Status) -> None:
+        self._name, self._status = name, status
+
+    def report(self, done: int, total: int) -> None:
+        """How much is done, and how much there is."""
+        self._status.update(f"{self._name} … {done} of {total}")
 
     def result(self, text: str) -> None:
         """What to print behind the step's name when it is done."""

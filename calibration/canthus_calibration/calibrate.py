@@ -1,0 +1,240 @@
+"""The main job: two float32 graphs and a data set become two INT8 graphs and a report of what that costs."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from canthus.calibration import Calibration, Cost
+from canthus.errors import CalibrationError
+from canthus_calibration.agreement import compare, divergences
+from canthus_calibration.fallback import Goal, fewest_in_float, worst
+from canthus_calibration.journal import Journal
+from canthus_calibration.layers import Layer
+from canthus_calibration.network import Network, Ranges, Report, answers_of
+from canthus_calibration.ranges import Reconciled
+from canthus_calibration.running import Array
+from canthus_calibration.subsets import Drawn, balanced, decode, missing_emotions
+from canthus_calibration.targets import TARGETS
+from canthus_model.see.annotation import TESTING, TRAINING
+from canthus_model.see.dataset import See, open_see
+from canthus_model.see.moments import Clips
+from canthus_model.see.names import LIGHTINGS
+from canthus_model.steps import Steps
+
+GOAL = Goal(agreement=99.0, uar_loss=0.5)
+TRIED = Goal(agreement=99.4, uar_loss=0.3)
+"""What is asked on clips of training volunteers, which a network is surer of, so that GOAL holds on others."""
+
+_TRIED_SEQUENCES = 250  # of each lighting, at most: what TRIED is tried on, two clips each
+_WEIGHED_PER_LIGHTING = 24  # of the calibration's clips on which each layer's cost is measured
+_TESTED = 2000  # clips of testing volunteers for the report, at least
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What came of it.
+
+    Attributes:
+        graphs: "prime" and "react" in INT8.
+        record: for the manifest.
+        ranges: of every activation, by graph.
+        layers: all that could be quantised.
+        layer_costs: by layer's name and lighting, the mean divergence in bits if it alone is in INT8.
+    """
+
+    graphs: dict[str, onnx.ModelProto]
+    record: Calibration
+    ranges: Ranges
+    layers: list[Layer]
+    layer_costs: dict[str, dict[str, float]]
+    journal: Journal
+
+
+def calibrate(
+    graphs: Mapping[str, onnx.ModelProto],
+    root: Path,
+    *,
+    target: str,
+    estimator: str,
+    clips: int,
+    journal: Path,
+    steps: Steps,
+) -> Calibrated:
+    """Quantise the graphs of a network for `target`, with ranges from the training subset of the data set in `root`.
+
+    The network's outputs are taken to be in the order of the data set's labels.
+
+    Args:
+        graphs: float32 "prime" and "react", as canthus exports them.
+        target: one of TARGETS.
+        estimator: one of ESTIMATORS.
+        clips: to take ranges from, of all lightings together, equally many each.
+        journal: file to keep measurements in; the caller removes it when it has kept the result.
+
+    Raises:
+        DataSetError: the data set can't be used.
+        CalibrationError: it has images of another size, or too little of a lighting.
+    """
+    training, testing = open_see(root, TRAINING), open_see(root, TESTING)
+    _check_size(training, graphs["prime"])
+    with steps.step("draw") as step:
+        chosen = balanced(training, clips // len(LIGHTINGS))
+        drawn = decode(training, [(0, place) for place in chosen], report=step.report)
+        step.result(f"{len(drawn)} clips: {_counts(drawn)}; sha256 {drawn.sha256[:12]}")
+    network = Network(graphs, TARGETS[target])
+    kept = Journal(journal, _key(graphs, drawn, target, estimator))
+    features = network.features(drawn)
+    with steps.step("observe") as step:
+        ranges = _observe(network, drawn, features, estimator, kept, step.report)
+        step.result(f"{sum(map(len, ranges.values()))} activations, by {estimator}, for the worst lighting")
+    warnings, must = _odd(network.layers, ranges, training, drawn)
+    with steps.step("weigh") as step:
+        costs = _weigh(network, ranges, drawn, features, kept, step.report)
+        name, (lighting, cost) = max(((n, worst(c)) for n, c in costs.items()), key=lambda item: item[1][1])
+        step.result(f"{len(costs)} layers; the costliest is {name}, {cost:.1e} bits in {lighting}")
+    with steps.step("choose") as step:
+        tried = decode(training, _spread(training, _TRIED_SEQUENCES), seed=1, report=step.report)
+        float32 = answers_of(graphs, tried)
+
+        def good(in_float: list[Layer]) -> bool:
+            int8 = network.quantised(ranges, [layer for layer in network.layers if layer not in in_float])
+            return TRIED.holds(compare(float32, answers_of(int8, tried), tried.lighting, tried.label))
+
+        in_float = fewest_in_float(network.layers, costs, must, good)
+        step.result(
+            f"{len(in_float)} of {len(network.layers)} layers stay in float, tried on {len(tried)} clips"
+            + "".join(f"; {layer.name}" for layer in in_float[:4])
+            + ("; …" if len(in_float) > 4 else "")
+        )
+    int8 = network.quantised(ranges, [layer for layer in network.layers if layer not in in_float])
+    with steps.step("compare") as step:
+        rounds = -(-_TESTED // len(testing.sequences))
+        keys = list(itertools.product(range(rounds), range(len(testing.sequences))))
+        tested = decode(testing, keys, report=step.report)
+        found = compare(answers_of(graphs, tested), answers_of(int8, tested), tested.lighting, tested.label)
+        step.result(f"on {len(tested)} clips of other volunteers" + _table(found))
+    record = Calibration(
+        ranges=estimator,
+        clips=drawn.counts(),
+        clips_sha256=drawn.sha256,
+        layers=len(network.layers) - len(in_float),
+        float_layers={layer.name: _reason(layer, costs, must) for layer in in_float},
+        warnings=tuple(warnings + _missed(found)),
+        costs=found,
+    )
+    return Calibrated(int8, record, ranges, network.layers, costs, kept)
+
+
+def _check_size(see: See, prime: onnx.ModelProto) -> None:
+    taken = tuple(axis.dim_value for axis in prime.graph.input[0].type.tensor_type.shape.dim[1:])
+    height, width = Clips(see).image_size
+    if taken != (height, width):
+        raise CalibrationError(
+            f"{see.root}: its images are {height}x{width} pixels (height x width) when resized, and the network takes "
+            f"{taken[0]}x{taken[1]}; export with --image-size {height}x{width}, if it was trained with these"
+        )
+
+
+def _observe(
+    network: Network, drawn: Drawn, features: list[Array], estimator: str, kept: Journal, report: Report
+) -> Ranges:
+    measured = kept.get("ranges")
+    if measured is None:
+        ranges = network.observe(drawn, features, estimator, report)
+        kept.put("ranges", {graph: {n: asdict(r) for n, r in found.items()} for graph, found in ranges.items()})
+        return ranges
+    return {graph: {n: Reconciled(**r) for n, r in found.items()} for graph, found in measured.items()}
+
+
+def _weigh(
+    network: Network, ranges: Ranges, drawn: Drawn, features: list[Array], kept: Journal, report: Report
+) -> dict[str, dict[str, float]]:
+    """By layer and lighting, the mean divergence of the probabilities if this layer alone is in INT8."""
+    some = np.concatenate(
+        [np.flatnonzero(drawn.lighting == place)[:_WEIGHED_PER_LIGHTING] for place in range(len(LIGHTINGS))]
+    )
+    few = Drawn(drawn.frame[some], drawn.event[some], drawn.lighting[some], drawn.label[some], drawn.sha256)
+    few_features = [values[some] for values in features]
+    float32 = network.answers(few_features)
+    costs: dict[str, dict[str, float]] = {}
+    for done, layer in enumerate(network.layers):
+        cost = kept.get(layer.name)
+        if cost is None:
+            apart = divergences(float32, network.with_only(layer, ranges, few, few_features))
+            cost = {name: float(apart[few.lighting == place].mean()) for place, name in enumerate(LIGHTINGS)}
+            kept.put(layer.name, cost)
+        costs[layer.name] = cost
+        report(done + 1, len(network.layers))
+    return costs
+
+
+def _odd(layers: list[Layer], ranges: Ranges, see: See, drawn: Drawn) -> tuple[list[str], list[Layer]]:
+    """Warnings, and the layers that have to stay in float for want of a range."""
+    warnings = [
+        f"{lighting}: no clip of {', '.join(emotions)}" for lighting, emotions in missing_emotions(see, drawn).items()
+    ]
+    must = []
+    for layer in layers:
+        own = ranges[layer.name.partition(".")[0]]
+        for found in (own[name] for name in layer.inputs if name in own):
+            constant = [name for name, one in zip(LIGHTINGS, found.by_lighting, strict=True) if one is None]
+            if constant:
+                warnings.append(f"{layer.name}: reads the same value all over in {', '.join(constant)}")
+            if len(constant) == len(LIGHTINGS) and layer not in must:
+                must.append(layer)
+    return warnings, must
+
+
+def _spread(see: See, at_most: int) -> list[tuple[int, int]]:
+    """Two clips of up to `at_most` sequences of each lighting, balanced."""
+    fewest = min(sum(sequence.lighting == name for sequence in see.sequences) for name in LIGHTINGS)
+    return [(turn, place) for turn in (0, 1) for place in balanced(see, min(at_most, fewest), seed=1)]
+
+
+def _reason(layer: Layer, costs: dict[str, dict[str, float]], must: list[Layer]) -> str:
+    if layer in must:
+        return "reads the same value all over in every lighting: no range to be had"
+    lighting, cost = worst(costs[layer.name])
+    return f"costs {cost:.2g} bits in {lighting}, alone"
+
+
+def _missed(found: dict[str, Cost]) -> list[str]:
+    return [
+        f"{name}: {cost.agreement:.1f} % agreement and {cost.uar_loss:.1f} points of UAR lost on other volunteers; "
+        f"the goal is {GOAL.agreement:g} % and {GOAL.uar_loss:g}"
+        for name, cost in found.items()
+        if not GOAL.holds({name: cost})
+    ]
+
+
+def _counts(drawn: Drawn) -> str:
+    return ", ".join(f"{count} {name}" for name, count in drawn.counts().items())
+
+
+def _table(found: dict[str, Cost]) -> str:
+    rows = [f"\n    {'':<12}{'agree':>8}{'divergence, bits':>20}{'UAR':>8}{'INT8':>7}{'WAR':>8}{'INT8':>7}"]
+    for name, cost in found.items():
+        divergence = f"{cost.divergence:.1e}, ≤ {cost.worst_divergence:.1e}"
+        rows.append(
+            f"\n    {name:<12}{cost.agreement:>6.1f} %{divergence:>20}{cost.uar:>8.1f}{cost.uar_int8:>7.1f}"
+            f"{cost.war:>8.1f}{cost.war_int8:>7.1f}"
+        )
+    return "".join(rows)
+
+
+def _key(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn, target: str, estimator: str) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(graphs):
+        for initializer in graphs[name].graph.initializer:
+            digest.update(initializer.raw_data)
+    for text in (drawn.sha256, target, estimator, onnxruntime.__version__):
+        digest.update(text.encode())
+    return digest.hexdigest()

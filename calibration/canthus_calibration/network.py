@@ -1,0 +1,108 @@
+"""The float32 network in parts, with what its layers read in each lighting: all that INT8 is decided from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
+import onnx
+
+from canthus_calibration.images import round_means
+from canthus_calibration.layers import Layer, find_layers
+from canthus_calibration.observe import inputs_of, observe
+from canthus_calibration.parts import split
+from canthus_calibration.quantise import quantise
+from canthus_calibration.ranges import Reconciled, reconcile
+from canthus_calibration.running import Array, run
+from canthus_calibration.subsets import Drawn
+from canthus_calibration.targets import Target
+
+Report = Callable[[int, int], None]
+Ranges = dict[str, dict[str, Reconciled]]
+"""By graph and activation."""
+
+
+class Network:
+    """The graphs of a bundle, and their parts.
+
+    Attributes:
+        graphs: "prime" and "react", with whole grey levels as the images' means.
+        images: by graph, where raw images enter.
+        encoders: in the order of `parts.ENCODERS`.
+        head: what takes their features.
+        layers: that can be quantised, of both graphs.
+    """
+
+    def __init__(self, graphs: Mapping[str, onnx.ModelProto], target: Target) -> None:
+        """`graphs` are left as they are."""
+        self._target = target
+        self.graphs = {name: _copy(graph) for name, graph in graphs.items()}
+        self.images = {name: round_means(graph) for name, graph in self.graphs.items()}
+        self.encoders, self.head = split(self.graphs)
+        self.layers = [layer for name, graph in self.graphs.items() for layer in find_layers(name, graph)]
+
+    def features(self, drawn: Drawn) -> list[Array]:
+        """What each encoder gives, (N, features) float32 each."""
+        inputs = inputs_of(self.encoders, drawn)
+        return [run(part.graph, part.model, images)[0] for part, images in zip(self.encoders, inputs, strict=True)]
+
+    def answers(self, features: list[Array], head: onnx.ModelProto | None = None) -> Array:
+        """The head's probabilities (N, labels) for the features; `head` may be another model of it."""
+        feed = dict(zip(self.head.inputs, features, strict=True))
+        return run("react", head or self.head.model, feed)[self.head.outputs.index("probabilities")]
+
+    def observe(self, drawn: Drawn, features: list[Array], estimator: str, report: Report) -> Ranges:
+        """The range of every activation that a layer reads."""
+        feeds = [*inputs_of(self.encoders, drawn), dict(zip(self.head.inputs, features, strict=True))]
+        parts = [*self.encoders, self.head]
+        done, total = 0, 2 * len(drawn) * len(parts)
+
+        def clips_done(count: int) -> None:
+            nonlocal done
+            done += count
+            report(done, total)
+
+        ranges: Ranges = {name: {} for name in self.graphs}
+        for part, feed in zip(parts, feeds, strict=True):
+            spare = {image.centred for image in self.images[part.graph]}
+            histograms = observe(part, feed, drawn.lighting, spare, clips_done)
+            for name, histogram in histograms.items():
+                ranges[part.graph][name] = reconcile(histogram, estimator, symmetric=self._target.symmetric)
+        return ranges
+
+    def quantised(self, ranges: Ranges, layers: Collection[Layer]) -> dict[str, onnx.ModelProto]:
+        """Both graphs with `layers` in INT8."""
+        return {name: self._quantise(name, graph, ranges, layers) for name, graph in self.graphs.items()}
+
+    def with_only(self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array]) -> Array:
+        """The probabilities (N, labels) if `layer` alone is in INT8; `features` are those of float32."""
+        graph = layer.name.partition(".")[0]
+        inputs = inputs_of(self.encoders, drawn)
+        for place, part in enumerate(self.encoders):
+            if part.graph == graph and any(node.name == layer.node for node in part.model.graph.node):
+                changed = self._quantise(graph, part.model, ranges, [layer])
+                own = [*features]
+                own[place] = run(graph, changed, inputs[place])[0]
+                return self.answers(own)
+        return self.answers(features, self._quantise(graph, self.head.model, ranges, [layer]))
+
+    def _quantise(
+        self, name: str, model: onnx.ModelProto, ranges: Ranges, layers: Collection[Layer]
+    ) -> onnx.ModelProto:
+        bounds = {tensor: (found.low, found.high) for tensor, found in ranges[name].items()}
+        own = [layer for layer in layers if layer.name.partition(".")[0] == name]
+        return quantise(model, own, bounds, self.images[name], self._target)
+
+
+def answers_of(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn) -> Array:
+    """The probabilities (N, labels) of a whole network, `prime` then `react`."""
+    first = run("prime", graphs["prime"], {"frame": drawn.frame[:, 0], "event": drawn.event[:, 0]})
+    feed = {"frame": drawn.frame[:, 1], "event": drawn.event[:, 1], "first_frame": first[0], "first_event": first[1]}
+    names = [value.name for value in graphs["react"].graph.output]
+    return np.asarray(run("react", graphs["react"], feed)[names.index("probabilities")])
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy

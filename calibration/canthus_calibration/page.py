@@ -1,0 +1,135 @@
+"""The calibration as a page to look at: what INT8 costs, and each layer's ranges in each lighting. No scripts."""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+from pathlib import Path
+
+from canthus.calibration import Calibration
+from canthus.errors import CalibrationError
+from canthus_calibration.calibrate import GOAL, Calibrated
+from canthus_calibration.layers import Layer
+from canthus_calibration.ranges import Reconciled
+from canthus_calibration.targets import TARGETS
+from canthus_model.see.names import LIGHTINGS
+
+_COLOURS = dict(zip(LIGHTINGS, ("#0072b2", "#e69f00", "#444444", "#cc79a7"), strict=True))
+_WIDTH, _BAR = 420, 5  # pixels: of a layer's picture, and of one lighting's bar in it
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 2rem }
+th, td { padding: .2rem .7rem; text-align: right; white-space: nowrap }
+th { border-bottom: 1px solid #999; font-weight: 600 } th:first-child, td:first-child { text-align: left }
+tr.float td:first-child { font-weight: 700 } tr.float td:first-child::after { content: " · float" }
+svg { display: block } .key { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 1rem }
+.warning { background: #fff3cd; padding: .4rem .8rem; margin: .3rem 0 } .missed { color: #b00020; font-weight: 700 }
+"""
+
+
+def write_page(path: Path, bundle: str, target: str, calibrated: Calibrated) -> None:
+    """Write the page to `path`, whole or not at all; `bundle` is what it is called after.
+
+    Raises:
+        CalibrationError: it can't be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(_page(bundle, target, calibrated), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise CalibrationError(f"{path}: can't be written ({error.strerror}); choose another --report") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _page(bundle: str, target: str, calibrated: Calibrated) -> str:
+    record = calibrated.record
+    key = "".join(f'<span class="key" style="background:{colour}"></span>{name}' for name, colour in _COLOURS.items())
+    clips = ", ".join(f"{count} {name}" for name, count in record.clips.items())
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Calibration of {html.escape(bundle)}</title>
+<style>{_STYLE}</style></head><body>
+<h1>Calibration of {html.escape(bundle)}</h1>
+<p>{record.layers} layers in INT8 and {len(record.float_layers)} in float, for {html.escape(target)}
+({html.escape(TARGETS[target].why)}). Ranges by {html.escape(record.ranges)} from {html.escape(clips)} clips of
+training volunteers, sha256 {record.clips_sha256[:16]}….</p>
+{"".join(f'<p class="warning">{html.escape(text)}</p>' for text in record.warnings)}
+<h2>What INT8 costs</h2>
+<p>On volunteers of the testing subset. Divergence is Jensen-Shannon's, in bits, between the probabilities of both.</p>
+{_costs(record)}
+<h2>What each layer reads</h2>
+<p>Bars: from where to where each lighting alone would have the range. Grey: the range that was taken, which makes the
+largest relative rounding error of the four smallest. Behind it, per lighting: that error, in decibels below the
+signal (below 20 dB in red), and what the layer costs if it alone is in INT8. {key}</p>
+{_layers(calibrated)}
+</body></html>
+"""
+
+
+def _costs(record: Calibration) -> str:
+    heads = (
+        "lighting",
+        "clips",
+        "same answer",
+        "divergence, mean",
+        "worst",
+        "UAR float32",
+        "INT8",
+        "WAR float32",
+        "INT8",
+    )
+    rows = [f"<tr>{''.join(f'<th>{head}' for head in heads)}</tr>"]
+    for name, cost in record.costs.items():
+        missed = "" if GOAL.holds({name: cost}) else ' class="missed"'
+        rows.append(
+            f"<tr><td>{name}<td>{cost.clips}<td{missed}>{cost.agreement:.1f} %<td>{cost.divergence:.1e}"
+            f"<td>{cost.worst_divergence:.1e}<td>{cost.uar:.1f} %<td{missed}>{cost.uar_int8:.1f} %"
+            f"<td>{cost.war:.1f} %<td>{cost.war_int8:.1f} %</tr>"
+        )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _layers(calibrated: Calibrated) -> str:
+    heads = "".join(f"<th>{name}<br>error, dB<th><br>cost, bits" for name in LIGHTINGS)
+    rows = [f"<tr><th>layer<th>range{heads}</tr>"]
+    rows += [_row(calibrated, layer) for layer in calibrated.layers]
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _row(calibrated: Calibrated, layer: Layer) -> str:
+    own = calibrated.ranges[layer.name.partition(".")[0]]
+    found = [own[name] for name in layer.inputs if name in own]
+    picture = "".join(map(_picture, found)) or "raw image: 0 to 255"
+    cells = []
+    for place, name in enumerate(LIGHTINGS):
+        error = max((one.error[place] for one in found), default=0.0)
+        decibels = -10 * math.log10(error) if error > 0 else math.inf
+        bad = ' class="missed"' if decibels < 20 else ""
+        cells.append(f"<td{bad}>{decibels:.0f}<td>{calibrated.layer_costs[layer.name][name]:.1e}" if found else
+                     f"<td>–<td>{calibrated.layer_costs[layer.name][name]:.1e}")  # fmt: skip
+    kept = calibrated.record.float_layers.get(layer.name, "")
+    mark = f' class="float" title="{html.escape(kept)}"' if kept else ""
+    return f"<tr{mark}><td>{html.escape(layer.name)}<td>{picture}{''.join(cells)}</tr>"
+
+
+def _picture(found: Reconciled) -> str:
+    bounds = [(found.low, found.high), *(one for one in found.by_lighting if one)]
+    low, high = min(b[0] for b in bounds), max(b[1] for b in bounds)
+    scale = (_WIDTH - 2) / max(high - low, 1e-30)
+
+    def rectangle(one: tuple[float, float], top: float, height: float, colour: str) -> str:
+        return (
+            f'<rect x="{1 + (one[0] - low) * scale:.1f}" y="{top}" width="{max((one[1] - one[0]) * scale, 1):.1f}" '
+            f'height="{height}" fill="{colour}"/>'
+        )
+
+    tall = (_BAR + 1) * len(LIGHTINGS) + 1
+    shapes = [rectangle((found.low, found.high), 0, tall, "#dddddd")]
+    for place, (name, one) in enumerate(zip(LIGHTINGS, found.by_lighting, strict=True)):
+        if one:
+            shapes.append(rectangle(one, 1 + place * (_BAR + 1), _BAR, _COLOURS[name]))
+    title = f"<title>{found.low:.3g} to {found.high:.3g}</title>"
+    return f'<svg width="{_WIDTH}" height="{tall + 2}" role="img">{title}{"".join(shapes)}</svg>'

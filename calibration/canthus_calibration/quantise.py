@@ -1,0 +1,97 @@
+"""From a float32 graph to one with Q/DQ around the layers that run in INT8."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from canthus_calibration.images import Image, enter_raw, override
+from canthus_calibration.layers import Layer
+from canthus_calibration.ranges import Range
+from canthus_calibration.targets import Target
+
+
+def quantise(
+    model: onnx.ModelProto,
+    layers: Collection[Layer],
+    ranges: Mapping[str, Range],
+    images: list[Image],
+    target: Target,
+) -> onnx.ModelProto:
+    """A copy of `model` in which `layers` read 8-bit activations and hold int8 weights, one scale per channel.
+
+    What a layer gives is left as it is: it is rounded where a quantised layer reads it, so that a layer kept in float
+    passes its precision on to its neighbours.
+
+    Args:
+        ranges: of every activation that a layer reads, but for the centred images.
+        images: where the raw images enter, from `round_means`.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    if not layers:
+        return copy
+    activation = QuantType.QInt8 if target.signed else QuantType.QUInt8
+    fixed = override(images, target)
+    present = {name for node in model.graph.node for name in node.output}
+    bounds = {**ranges, **dict.fromkeys(fixed, (-1.0, 1.0))}
+    quantised = {layer.node for layer in layers}
+    read = {name for layer in layers for name in layer.inputs}
+    for node in model.graph.node:
+        # The largest of some values has the codes that the values have, so they can be rounded before it.
+        if node.op_type == "MaxPool" and node.output[0] in read:
+            quantised.add(node.name)
+            bounds[node.input[0]] = bounds[node.output[0]]
+    quantizer = QDQQuantizer(
+        copy,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=activation,
+        tensors_range=TensorsData(
+            CalibrationMethod.MinMax,
+            {name: (np.float32(low), np.float32(high)) for name, (low, high) in bounds.items() if name in present},
+        ),
+        nodes_to_quantize=sorted(quantised),
+        nodes_to_exclude=[],
+        op_types_to_quantize=["Conv", "Gemm", "Add", "MaxPool"],
+        extra_options={
+            "ActivationSymmetric": target.symmetric,
+            "ForceQuantizeNoInputCheck": True,
+            "OpTypesToExcludeOutputQuantization": ["Conv", "Gemm", "Add"],
+            "TensorQuantOverrides": {
+                name: [
+                    {
+                        "quant_type": activation,
+                        "scale": np.array(scale, np.float32),
+                        "zero_point": np.array(zero, np.int8 if target.signed else np.uint8),
+                    }
+                ]
+                for name, (scale, zero) in fixed.items()
+                if name in present
+            },
+        },
+    )
+    with _quiet():
+        quantizer.quantize_model()
+    result = quantizer.model.model
+    enter_raw(result, images, target)
+    return result
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """ONNX Runtime's quantizer talks to the root logger about every model."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,56 @@
+"""What a bundle's manifest tells of its INT8: from which clips its ranges come, and what it costs in each lighting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What INT8 costs in one lighting, on volunteers that calibration never saw.
+
+    Attributes:
+        clips: how many it was measured on.
+        agreement: percent of them for which float32 and INT8 answer the same.
+        divergence, worst_divergence: Jensen-Shannon divergence of the probabilities in bits, 0 to 1: mean, largest.
+        uar, uar_int8: unweighted average recall of both, percent.
+        war, war_int8: weighted average recall (accuracy) of both, percent.
+    """
+
+    clips: int
+    agreement: float
+    divergence: float
+    worst_divergence: float
+    uar: float
+    uar_int8: float
+    war: float
+    war_int8: float
+
+    @property
+    def uar_loss(self) -> float:
+        """Points; below zero if INT8 is right more often."""
+        return self.uar - self.uar_int8
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a bundle's INT8 came to be.
+
+    Attributes:
+        ranges: the estimator of activation ranges: minmax, percentile or entropy.
+        clips: how many ranges were taken from, by lighting; all of the training subset.
+        clips_sha256: over those clips' names and images.
+        layers: how many layers run in INT8.
+        float_layers: those that don't, and why.
+        warnings: what was odd about the clips.
+        costs: by lighting, on the testing subset.
+    """
+
+    ranges: str
+    clips: Mapping[str, int]
+    clips_sha256: str
+    layers: int
+    float_layers: Mapping[str, str]
+    warnings: tuple[str, ...]
+    costs: Mapping[str, Cost]

@@ -1,0 +1,330 @@
+"""INT8 from end to end: a checkpoint and a data set become an INT8 bundle and a report of what that costs."""
+
+import json
+import re
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import canthus
+import canthus_calibration.calibrate as calibrating
+from canthus.cli import main
+from canthus.runtimes.onnxruntime import open_session
+from canthus_calibration.fallback import Goal, fewest_in_float
+from canthus_calibration.layers import Layer
+from canthus_calibration.network import Network, answers_of
+from canthus_calibration.subsets import Drawn, decode
+from canthus_calibration.targets import TARGETS
+from canthus_model.see.dataset import open_see
+from canthus_model.see.names import LIGHTINGS
+
+CLIPS = 28
+
+
+def export(checkpoint, see, output, *options):
+    arguments = ["export", str(checkpoint), "--annotation", str(see / "emotion.json"), "--image-size", "100x133"]
+    arguments += ["--precision", "int8", "--see", str(see), "--clips", str(CLIPS), "-o", str(output), *options]
+    return main(arguments)
+
+
+@pytest.fixture(scope="module")
+def exported(small_checkpoint, calibration_see, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("int8")
+    page = folder / "calibration.html"
+    assert export(small_checkpoint, calibration_see, folder / "eye.canthus", "--report", str(page)) == 0
+    return folder / "eye.canthus"
+
+
+@pytest.fixture(scope="module")
+def float_graphs(small_bundle):
+    bundle = canthus.read_bundle(small_bundle)
+    return {name: onnx.load_from_string(bundle.read(f"{name}.onnx")) for name in ("prime", "react")}
+
+
+@pytest.fixture(scope="module")
+def drawn(calibration_see):
+    see = open_see(calibration_see, "training")
+    clips = decode(see, [(0, place) for place in range(len(see.sequences))], workers=0)
+    size = (100, 100)  # of the small bundle's images
+    frame, event = (images[:, :, : size[0], : size[1]].copy() for images in (clips.frame, clips.event))
+    return Drawn(frame, event, clips.lighting, clips.label, clips.sha256)
+
+
+def test_the_bundle_tells_what_int8_costs(exported):
+    manifest = canthus.read_bundle(exported).manifest
+    assert (manifest.precision, manifest.target) == ("int8", "x86")
+    calibration = manifest.calibration
+    assert calibration.clips == dict.fromkeys(LIGHTINGS, CLIPS // 4)
+    assert set(calibration.costs) == set(LIGHTINGS)
+    assert calibration.layers + len(calibration.float_layers) == 4 * (20 + 8 + 1) + 4
+    for cost in calibration.costs.values():
+        assert cost.clips >= 250
+        assert 0 < cost.divergence <= cost.worst_divergence < 0.1
+        assert cost.agreement > 90
+
+
+def test_the_bundle_answers_nearly_as_float32(exported, small_checkpoint, calibration_see, tmp_path):
+    """The costs in the manifest are those of the graphs in the bundle, measured here by another way."""
+    output = tmp_path / "float.canthus"
+    arguments = [str(small_checkpoint), "--annotation", str(calibration_see / "emotion.json"), "-o", str(output)]
+    assert main(["export", *arguments, "--image-size", "100x133"]) == 0
+    int8, float32 = canthus.load(exported), canthus.load(output)
+    see = open_see(calibration_see, "testing")
+    clips = decode(see, [(0, place) for place in range(len(see.sequences))], workers=0)
+    answers = []
+    for engine in (float32, int8):
+        first = engine.prime(clips.frame[:, 0], clips.event[:, 0])
+        answers.append(engine.react(clips.frame[:, 1], clips.event[:, 1], first).probabilities)
+    apart = np.abs(answers[0] - answers[1]).max()
+    assert 0 < apart < 0.2
+    assert exported.stat().st_size < 0.5 * output.stat().st_size
+
+
+def test_no_float_image_exists(exported):
+    """A raw image is the code that the first convolution reads."""
+    for member in ("prime.onnx", "react.onnx"):
+        graph = onnx.load_from_string(canthus.read_bundle(exported).read(member)).graph
+        for image in ("frame", "event"):
+            (axis,) = [node for node in graph.node if image in node.input]
+            (dequantise,) = [node for node in graph.node if axis.output[0] in node.input]
+            assert (axis.op_type, dequantise.op_type) == ("Unsqueeze", "DequantizeLinear")
+
+
+def test_convolutions_run_in_integers(exported, tmp_path):
+    """ONNX Runtime fuses every quantised layer: none is left as a float convolution between Q and DQ."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(
+        canthus.read_bundle(exported).read("prime.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    names = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
+    kept = sum(name.startswith("prime.") for name in canthus.read_bundle(exported).manifest.calibration.float_layers)
+    assert names.count("QLinearConv") >= 40 - 3 * kept
+    assert kept or "Conv" not in names
+
+
+def test_inspect_verify_run(exported, recording, capsys):
+    assert main(["inspect", str(exported)]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"INT8 in Low .*answered as in float32", told)
+    assert main(["inspect", "--json", str(exported)]) == 0
+    assert json.loads(capsys.readouterr().out)["calibration"]["costs"]["HDR"]["clips"] >= 250
+    assert main(["verify", str(exported)]) == 0
+    assert "exported INT8 network" in capsys.readouterr().out
+    assert main(["run", str(exported), str(recording)]) == 0
+
+
+def test_verify_fails_for_another_network(exported, small_bundle, monkeypatch, capsys):
+    """The tolerance for INT8 is still one that tells networks apart."""
+    from canthus import verify
+
+    def other(golden):
+        return lambda bundle: type(golden)(golden.frame, golden.event, golden.logits[::-1].copy())
+
+    golden = verify.Golden.from_bundle(canthus.read_bundle(exported))
+    monkeypatch.setattr("canthus.cli.verify.Golden.from_bundle", other(golden))
+    assert main(["verify", str(exported)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_the_page_shows_every_layer_in_every_lighting(exported):
+    page = exported.with_name("calibration.html").read_text()
+    assert page.count("<svg") >= 4 * 28
+    assert "react.fusion_proj.0" in page and "prime.event.blocks.3.sum" in page
+    assert all(page.count(name) >= 3 for name in LIGHTINGS)
+    assert "<script" not in page and "http" not in page
+
+
+def test_nothing_is_left_but_the_bundle_and_the_page(exported):
+    assert {path.name for path in exported.parent.iterdir()} == {"eye.canthus", "calibration.html"}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target(float_graphs, drawn, target):
+    network = Network(float_graphs, TARGETS[target])
+    features = network.features(drawn)
+    ranges = network.observe(drawn, features, "percentile", lambda done, total: None)
+    int8 = network.quantised(ranges, network.layers)
+    kinds = {True: onnx.TensorProto.INT8, False: onnx.TensorProto.UINT8}
+    for graph in int8.values():
+        constants = {value.name: value for value in graph.graph.initializer}
+        points = [constants[n.input[2]] for n in graph.graph.node if n.op_type == "QuantizeLinear"]
+        assert {point.data_type for point in points} == {kinds[TARGETS[target].signed]}
+        if TARGETS[target].symmetric:
+            assert not any(onnx.numpy_helper.to_array(point).any() for point in points)
+    apart = np.abs(answers_of(int8, drawn) - answers_of(float_graphs, drawn)).max()
+    assert 0 < apart < 0.3
+
+
+def test_parts_together_are_the_whole(float_graphs, drawn):
+    network = Network(float_graphs, TARGETS["x86"])
+    apart = np.abs(network.answers(network.features(drawn)) - answers_of(network.graphs, drawn)).max()
+    assert apart < 1e-5
+
+
+def test_whole_means_change_nothing_but_padding(float_graphs):
+    """Away from the border, the first convolution gives what it gave."""
+    rounded = Network(float_graphs, TARGETS["x86"]).graphs["prime"]
+    feed = {name: np.random.default_rng(0).integers(0, 256, (1, 100, 100), np.uint8) for name in ("frame", "event")}
+    outputs = []
+    for graph in (float_graphs["prime"], rounded):
+        shown = onnx.ModelProto()
+        shown.CopyFrom(graph)
+        weights = ("frame.conv1.weight", "event.conv1.weight")
+        firsts = [node.output[0] for node in graph.graph.node if set(weights) & set(node.input)]
+        for name in firsts:
+            shown.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+        outputs.append(open_session("prime", shown.SerializeToString(), 1, None).run(firsts, feed))
+    for before, after in zip(*outputs, strict=True):
+        inside = np.s_[:, :, 2:-2, 2:-2]
+        assert np.abs(before - after)[inside].max() < 1e-4 * np.abs(before).max()
+        assert np.abs(before - after).max() > 0
+
+
+def test_every_layer_alone_changes_little_and_some(float_graphs, drawn):
+    network = Network(float_graphs, TARGETS["x86"])
+    features = network.features(drawn)
+    ranges = network.observe(drawn, features, "percentile", lambda done, total: None)
+    answers = network.answers(features)
+    for layer in network.layers[::13]:
+        apart = np.abs(network.with_only(layer, ranges, drawn, features) - answers).max()
+        assert 0 < apart < 0.2, layer.name
+
+
+LAYERS = [Layer(f"prime.{number}", str(number), (), 0) for number in range(20)]
+COSTS = {layer.name: {"Low": float(place)} for place, layer in enumerate(LAYERS)}
+
+
+@pytest.mark.parametrize("needed", [0, 1, 2, 7, 19, 20])
+def test_fallback_keeps_as_few_as_needed(needed):
+    trials = []
+
+    def good(in_float):
+        trials.append(len(in_float))
+        return len(in_float) >= needed
+
+    kept = fewest_in_float(LAYERS, COSTS, [], good)
+    assert [layer.name for layer in kept] == [f"prime.{19 - place}" for place in range(needed)]
+    assert len(trials) <= 12
+
+
+def test_layers_without_a_range_stay_in_float():
+    must = [LAYERS[0]]
+    assert fewest_in_float(LAYERS, COSTS, must, lambda in_float: True) == must
+    kept = fewest_in_float(LAYERS, COSTS, must, lambda in_float: len(in_float) >= 3)
+    assert [layer.name for layer in kept] == ["prime.0", "prime.19", "prime.18"]
+
+
+def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see, tmp_path, monkeypatch):
+    """A goal that INT8 can't hold everywhere leaves layers in float, and the bundle says which and why."""
+    monkeypatch.setattr(calibrating, "TRIED", Goal(agreement=100.0, uar_loss=0.0))
+    found = []
+    compare = calibrating.compare
+
+    def strict(*arguments):
+        costs = compare(*arguments)
+        found.append(max(cost.divergence for cost in costs.values()))
+        good = found[-1] < 0.3 * found[0]
+        return costs if good else {name: type(c)(**{**vars(c), "agreement": 50.0}) for name, c in costs.items()}
+
+    monkeypatch.setattr(calibrating, "compare", strict)
+    assert export(small_checkpoint, calibration_see, tmp_path / "eye.canthus") == 0
+    kept = canthus.read_bundle(tmp_path / "eye.canthus").manifest.calibration.float_layers
+    assert kept
+    assert all(re.fullmatch(r"costs \S+ bits in \w+, alone", reason) for reason in kept.values())
+    canthus.load(tmp_path / "eye.canthus")
+
+
+def test_stopped_and_begun_again(small_checkpoint, calibration_see, tmp_path, monkeypatch, capsys):
+    """Ctrl-C loses nothing that was measured, and leaves no bundle."""
+    weighed = []
+    with_only = Network.with_only
+
+    def counted(self, layer, *arguments):
+        if len(weighed) == 30:
+            weighed.append("interrupted")
+            raise KeyboardInterrupt
+        weighed.append(layer.name)
+        return with_only(self, layer, *arguments)
+
+    monkeypatch.setattr(Network, "with_only", counted)
+    output = tmp_path / "eye.canthus"
+    assert export(small_checkpoint, calibration_see, output) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["eye.canthus.calibrating"]
+    monkeypatch.setattr(Network, "observe", None)  # what was observed is not observed again
+    assert export(small_checkpoint, calibration_see, output) == 0
+    names = [name for name in weighed if name != "interrupted"]
+    assert len(names) == len(set(names)) == 4 * 29 + 4
+    assert [path.name for path in tmp_path.iterdir()] == ["eye.canthus"]
+
+
+def test_a_journal_of_something_else_is_begun_anew(tmp_path):
+    from canthus_calibration.journal import Journal
+
+    path = tmp_path / "x.calibrating"
+    Journal(path, "one").put("ranges", [1])
+    assert Journal(path, "one").get("ranges") == [1]
+    assert Journal(path, "two").get("ranges") is None
+    path.write_text("[")
+    assert Journal(path, "two").get("ranges") is None
+
+
+def test_a_constant_activation_is_told_and_kept_in_float(float_graphs, drawn):
+    network = Network(float_graphs, TARGETS["x86"])
+    ranges = network.observe(drawn, network.features(drawn), "percentile", lambda done, total: None)
+    layer = network.layers[5]
+    found = ranges["prime"][layer.inputs[0]]
+    ranges["prime"][layer.inputs[0]] = type(found)(0, 1, (None,) * 4, (0.0,) * 4)
+    see = type("See", (), {"labels": tuple("abcdefg"), "sequences": ()})
+    warnings, must = calibrating._odd(network.layers, ranges, see, drawn)
+    assert layer in must
+    assert any(w.startswith(f"{layer.name}: reads the same value all over in normal, ") for w in warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--precision", "int8"], "--precision int8 needs --see DIR"),
+        (["--target", "x86"], "--target: only for INT8; add --precision int8"),
+        (["--precision", "int8", "--see", "SEE", "--clips", "116"], r"normal has 7, .* --clips 28 or fewer"),
+    ],
+)
+def test_bad_options(small_checkpoint, calibration_see, tmp_path, capsys, options, message):
+    options = [str(calibration_see) if option == "SEE" else option for option in options]
+    annotation = str(calibration_see / "emotion.json")
+    output = tmp_path / "eye.canthus"
+    arguments = ["export", str(small_checkpoint), "--annotation", annotation, "--image-size", "100x133"]
+    assert main([*arguments, "-o", str(output), *options]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_labels_than_the_checkpoints(small_checkpoint, calibration_see, tmp_path, capsys):
+    labels = json.loads((calibration_see / "emotion.json").read_text())["labels"]
+    (tmp_path / "emotion.json").write_text(json.dumps({"labels": labels[::-1]}))
+    arguments = ["export", str(small_checkpoint), "--annotation", str(tmp_path / "emotion.json")]
+    arguments += ["--image-size", "100x133", "--precision", "int8", "--see", str(calibration_see)]
+    assert main([*arguments, "-o", str(tmp_path / "eye.canthus")]) == 2
+    assert "calibrate on the data set that it was trained with" in capsys.readouterr().err
+
+
+def test_a_fifth_lighting(small_checkpoint, calibration_see, tmp_path, capsys):
+    document = json.loads((calibration_see / "emotion.json").read_text())
+    name = next(iter(document["database"]))
+    document["database"][name.replace("normal", "Dusk")] = document["database"].pop(name)
+    for kind in ("frame", "event"):
+        (tmp_path / kind).symlink_to(calibration_see / kind)
+    (tmp_path / "emotion.json").write_text(json.dumps(document))
+    assert export(small_checkpoint, tmp_path, tmp_path / "eye.canthus") == 2
+    error = capsys.readouterr().err
+    assert "Dusk" in error and "normal, Overexposed, Low, HDR" in error
+
+
+def test_open_session_as_written_fuses_nothing(float_graphs):
+    feed = {name: np.zeros((1, 100, 100), np.uint8) for name in ("frame", "event")}
+    graph = float_graphs["prime"].SerializeToString()
+    one, other = (open_session("prime", graph, 1, None, as_written=w).run(None, feed)[0] for w in (False, True))
+    assert np.abs(one - other).max() < 1e-3
