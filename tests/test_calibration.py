@@ -60,7 +60,7 @@ def test_the_bundle_tells_what_int8_costs(exported):
     assert set(calibration.costs) == set(LIGHTINGS)
     assert calibration.layers + len(calibration.float_layers) == 4 * (20 + 8 + 1) + 4
     for cost in calibration.costs.values():
-        assert cost.clips >= 250
+        assert cost.clips == 20 * 7
         assert 0 < cost.divergence <= cost.worst_divergence < 0.1
         assert cost.agreement > 90
 
@@ -111,7 +111,7 @@ def test_inspect_verify_run(exported, recording, capsys):
     told = capsys.readouterr().out
     assert re.search(r"INT8 in Low .*answered as in float32", told)
     assert main(["inspect", "--json", str(exported)]) == 0
-    assert json.loads(capsys.readouterr().out)["calibration"]["costs"]["HDR"]["clips"] >= 250
+    assert json.loads(capsys.readouterr().out)["calibration"]["costs"]["HDR"]["clips"] == 20 * 7
     assert main(["verify", str(exported)]) == 0
     assert "exported INT8 network" in capsys.readouterr().out
     assert main(["run", str(exported), str(recording)]) == 0
