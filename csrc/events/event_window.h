@@ -21,15 +21,24 @@ struct EventPacket {
 
 class EventWindow {
  public:
-  // Events this much older than the newest one are let go, so memory is bounded by the event rate.
-  static constexpr int64_t kept_us = 1'000'000;
-
-  EventWindow(int width, int height, float contribution, float neutral);
+  // Events that are `kept_us` older than the newest one are let go, and the oldest when there are more than
+  // `at_most`, so memory is bounded.
+  EventWindow(int width, int height, float contribution, float neutral, int64_t kept_us, size_t at_most);
 
   // Takes a packet in, or nothing of it: then the index of its first event that goes back in time, lies
   // outside the sensor or has a polarity other than 0 and 1.
   template <class Coordinate>
   std::optional<size_t> push(const EventPacket<Coordinate>& packet);
+
+  // What became of the events of a packet; the counts add up to its length.
+  struct Inserted {
+    size_t in_order = 0, late = 0, too_late = 0, jumped = 0, invalid = 0;
+  };
+
+  // Takes events in any order, each to its place in time: those of `earliest` to `latest` (the others jumped)
+  // that lie within the sensor and have a polarity (else invalid), and whose time wasn't let go yet (too late).
+  template <class Coordinate>
+  Inserted insert(const EventPacket<Coordinate>& packet, int64_t earliest, int64_t latest);
 
   // How many events there were in (end - window_us, end].
   size_t count(int64_t end, int64_t window_us) const;
@@ -50,6 +59,11 @@ class EventWindow {
 
   template <class Coordinate>
   std::optional<size_t> first_refused(const EventPacket<Coordinate>& packet) const;
+  template <class Coordinate>
+  bool valid(const EventPacket<Coordinate>& packet, size_t i) const;
+  // Merges the sorted runs [begin, middle) and [middle, end_); of events of one time, the first run's come first.
+  void merge(size_t begin, size_t middle);
+  uint32_t packed(uint64_t x, uint64_t y, uint8_t p) const;
   void make_room(size_t added);
   void let_go();
   Range range(int64_t end, int64_t window_us) const;
@@ -58,6 +72,8 @@ class EventWindow {
 
   int width_, height_;
   float contribution_, neutral_;
+  int64_t kept_us_;
+  size_t at_most_;
 
   // Live events are [begin_, end_) of both arrays; they slide towards the end and are moved back in time.
   std::unique_ptr<int64_t[]> times_;

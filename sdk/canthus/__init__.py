@@ -21,6 +21,7 @@ from canthus.errors import (
     EventError,
     ExportError,
     FrameError,
+    LiveError,
     RecordingError,
     SourceError,
     TrainingError,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from canthus.engine import Answer, Engine, Features, load
     from canthus.events import Events
     from canthus.expression import Expression
+    from canthus.live.health import Health
+    from canthus.live.stream import LiveStream
     from canthus.sources import Frame, Images, Source, open
     from canthus.sources.watch import watch
     from canthus.stream import Stream
@@ -43,7 +46,9 @@ _HOMES = {
     "Expression": "expression",
     "Features": "engine",
     "Frame": "sources",
+    "Health": "live.health",
     "Images": "sources",
+    "LiveStream": "live.stream",
     "Source": "sources",
     "Stream": "stream",
     "load": "engine",
@@ -70,7 +75,10 @@ __all__ = [
     "Features",
     "Frame",
     "FrameError",
+    "Health",
     "Images",
+    "LiveError",
+    "LiveStream",
     "RecordingError",
     "Source",
     "SourceError",

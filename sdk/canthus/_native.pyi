@@ -67,14 +67,24 @@ def selective_scan_backward(
 def selective_scan_instruction_sets() -> list[str]: ...
 
 class EventWindow:
-    """The newest second of one sensor's events, and grey images of any short time among them.
+    """The newest events of one sensor, and grey images of any short time among them.
+
+    Events `kept_us` older than the newest are let go, and the oldest when there are more than `at_most`.
 
     A pixel's potential starts at `neutral`; each event adds `contribution` (polarity 1) or takes it away (0)
     and the potential is held within [0, 1] at every event. The image is 255 times that, truncated.
     `ValueError` if the sizes, the contribution or the neutral potential make no sense.
     """
 
-    def __init__(self, width: int, height: int, contribution: float = 0.5, neutral: float = 0.5) -> None: ...
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        contribution: float = 0.5,
+        neutral: float = 0.5,
+        kept_us: int = 1_000_000,
+        at_most: int = ...,
+    ) -> None: ...
     def push(
         self,
         t: NDArray[np.int64],
@@ -87,10 +97,23 @@ class EventWindow:
         Returns None, or the index of the first event that goes back in time, lies outside the sensor or has
         a polarity other than 0 and 1: then nothing was taken in. `canthus.Stream.push_events` explains such events.
         """
+    def insert(
+        self,
+        t: NDArray[np.int64],
+        x: NDArray[np.uint16] | NDArray[np.uint64],
+        y: NDArray[np.uint16] | NDArray[np.uint64],
+        p: NDArray[np.uint8],
+        earliest: int,
+        latest: int,
+    ) -> tuple[int, int, int, int, int]:
+        """Take in what can be used of contiguous arrays of one length, in any order of time.
+
+        Returns how many were taken in order, taken late, too late, not within earliest to latest, invalid.
+        """
     def image(self, end: int, window_us: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The events in (end - window_us, end] as a grey image, uint8 (height, width), into `out` if given.
 
-        `IndexError` if some of them are older than the second that is kept.
+        `IndexError` if some of them were let go.
         """
     def count(self, end: int, window_us: int) -> int:
         """How many events there are in (end - window_us, end]; `IndexError` as for `image`."""

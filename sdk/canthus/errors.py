@@ -25,6 +25,10 @@ class FrameError(Error):
     """A frame has the wrong size or type, or an earlier time than the one before."""
 
 
+class LiveError(Error):
+    """A live stream can't be set up as asked."""
+
+
 class ExportError(Error):
     """A network could not be exported, or what was exported doesn't compute the same."""
 

@@ -18,6 +18,27 @@ from canthus.images import check_grey
 
 Image = NDArray[np.uint8]
 
+_KEPT_US = 1_000_000
+_KEPT_EVENTS = 4_000_000  # 200 ms of the worst storms; some 50 MB, which are given back when they are over
+
+
+class Inserted(NamedTuple):
+    """What became of a packet's events; the counts add up to its length.
+
+    Attributes:
+        in_order: taken.
+        late: taken, though newer ones had come before.
+        too_late: their time was let go already.
+        jumped: of a time outside the limits that were given.
+        invalid: outside the sensor, or of a polarity that is neither 0 nor 1.
+    """
+
+    in_order: int
+    late: int
+    too_late: int
+    jumped: int
+    invalid: int
+
 
 class _Moment(NamedTuple):
     """A moment's engine-sized images."""
@@ -56,7 +77,7 @@ class Stream:
         left, top, roi_width, roi_height = self.roi
         box = (left, top, left + roi_width, top + roi_height)
         try:
-            self._window = EventWindow(*sensor, engine.event_contribution, engine.event_neutral)
+            self._window = EventWindow(*sensor, engine.event_contribution, engine.event_neutral, _KEPT_US, _KEPT_EVENTS)
             self._resize = Resize(*sensor, box, width, height)
         except ValueError as error:
             raise FrameError(f"sensor {sensor} and roi {self.roi}: {error}") from error
@@ -66,6 +87,8 @@ class Stream:
         self._newest_frame_us: int | None = None
         self._unprimed: _Moment | None = None
         self._firsts: deque[tuple[int, Features]] = deque()
+        self.stage_us: dict[str, int] = {}
+        """What each stage took when it last ran, in microseconds: accumulate, resize, react, prime."""
 
     def push_events(self, t: Any, x: Any = None, y: Any = None, p: Any = None) -> None:
         """Give events, in the order of their times; packets of any size.
@@ -87,6 +110,18 @@ class Stream:
             raise self._refusal(given, refused)
         if len(events.t):
             self._newest_event_us = int(events.t[-1])
+
+    def insert_events(self, t: Any, x: Any, y: Any, p: Any, earliest_us: int, latest_us: int) -> Inserted:
+        """As `push_events`, for a sensor whose events come late or damaged: each is taken to its place in time,
+        and one that can't be used is counted.
+
+        Args:
+            earliest_us, latest_us: times beyond are taken for a clock that jumped.
+
+        Raises:
+            EventError: wrong types or lengths. None of the packet was taken.
+        """
+        return Inserted(*self._window.insert(*prepare(Events(t, x, y, p)), earliest_us, latest_us))
 
     def push_frame(self, image: Image, t: int) -> Expression | None:
         """Give a frame, after the events up to its time.
@@ -111,8 +146,10 @@ class Stream:
         except IndexError as error:
             raise FrameError(
                 f"frame at {t} us comes too late: the newest event is at {self._newest_event_us} us, and only "
-                "those of one second are kept; give events and frames in the order of their times"
+                f"those of one second are kept, {_KEPT_EVENTS // 10**6} million at most; give events and frames in "
+                "the order of their times"
             ) from error
+        self._took("accumulate", start)
         missing = () if self._window.count(t, window_us) else ("events",)
         return self._answer(image, self._event_image, t, missing, start)
 
@@ -130,12 +167,21 @@ class Stream:
         """
         if self._unprimed is not None:
             time_us, frame, event = self._unprimed
+            start = time.perf_counter_ns()
             self._firsts.append((time_us, self.engine.prime(frame, event)))
             self._unprimed = None
+            self._took("prime", start)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `prepare` has something to do."""
+        return self._unprimed is not None
 
     def _answer(self, frame: Image, event: Image, t: int, missing: tuple[str, ...], start: int) -> Expression | None:
         self.prepare()
+        began = time.perf_counter_ns()
         moment = _Moment(t, *(self._resize(np.ascontiguousarray(image)) for image in (frame, event)))
+        self._took("resize", began)
         oldest_us = t if self._oldest_frame_us is None else self._oldest_frame_us
         expression = None
         # Younger than that, nothing was seen a span ago; half a window, since frames aren't to the microsecond.
@@ -153,7 +199,9 @@ class Stream:
         first_us, features = first
         if abs(wanted_us - first_us) > self.engine.window_us:
             missing = (*missing, "first")
+        began = time.perf_counter_ns()
         answer = self.engine.react(moment.frame, moment.event, features)
+        self._took("react", began)
         return self._expression(answer, moment.time_us, missing, (time.perf_counter_ns() - start) // 1000)
 
     def _first(self, wanted_us: int) -> tuple[int, Features] | None:
@@ -177,6 +225,9 @@ class Stream:
             experts=tuple(int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > 0),
             missing=missing,
         )
+
+    def _took(self, stage: str, start: int) -> None:
+        self.stage_us[stage] = (time.perf_counter_ns() - start) // 1000
 
     def _check_image(self, name: str, image: Any) -> None:
         shape = (self.sensor[1], self.sensor[0])

@@ -33,11 +33,15 @@ Packet = Events | Frame | Images
 
 
 class Source(Protocol):
-    """Packets in the order of their times; a context manager that lets go of the file."""
+    """Packets, from a recording in the order of their times; a context manager that lets go of file or camera."""
 
     @property
     def sensor(self) -> tuple[int, int]:
         """(width, height) in pixels."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether packets come when they happen, and not as fast as they are read."""
 
     def __iter__(self) -> Iterator[Packet]: ...
 

@@ -27,6 +27,8 @@ class Aedat4Recording:
         SourceError: not a recording, without frames or events, in colour, or dv-processing isn't installed.
     """
 
+    is_live = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._broken_off = not is_finished(path)

@@ -22,6 +22,8 @@ class SeeSequence:
         SourceError: no such folders, no or other numbers of images, or Pillow isn't installed.
     """
 
+    is_live = False
+
     def __init__(self, path: Path) -> None:
         self._frames = sorted(path.glob("*.jpg"), key=_number)
         if not self._frames:

@@ -1,0 +1,1 @@
+"""A stream over a live camera, on a thread of its own."""

@@ -1,0 +1,164 @@
+"""What the host pushed and the worker hasn't taken yet: bounded, and never in the host's way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from canthus.errors import EventError
+from canthus.events import Events, as_events, prepare
+from canthus.live.ledger import Book
+
+_FRAMES = 8
+_EVENTS = 4_000_000
+_PACKETS = 20_000
+
+logger = logging.getLogger("canthus.live")
+
+
+class EventPacket(NamedTuple):
+    """Events as they came, and when, by the host's monotonic clock in nanoseconds."""
+
+    events: Events
+    arrived_ns: int
+
+
+class FramePacket(NamedTuple):
+    """A frame, with its event image where the source has one; `time_us` is the sensor's."""
+
+    frame: NDArray[np.uint8]
+    event: NDArray[np.uint8] | None
+    time_us: int
+    arrived_ns: int
+
+
+Arrival = EventPacket | FramePacket
+
+
+class Inbox:
+    """A queue of arrivals, and the books over everything that ever came.
+
+    Its lock is held for an append or a count only, so a push never waits for the worker.
+
+    Attributes:
+        arrived: signalled when something comes; its lock guards the books.
+        frames, packets, events: books; the events' are of single events.
+        closed: nothing more is taken.
+    """
+
+    def __init__(self) -> None:
+        self.arrived = threading.Condition()
+        self.frames, self.packets, self.events = Book(), Book(), Book()
+        self.closed = False
+        self._queue: deque[Arrival] = deque()
+        self._queued_frames = self._queued_packets = self._queued_events = 0
+        self._told: set[str] = set()
+
+    def put_events(self, given: tuple[Any, ...], arrived_ns: int) -> None:
+        """Take a copy of a packet of events; never raises for what is in it."""
+        try:
+            events = prepare(as_events(given[0]) if len(given) == 1 else Events(*given))
+        except (EventError, TypeError) as error:
+            self._refuse_events(given, error)
+            return
+        copies = Events(*(np.array(array) for array in events))
+        with self.arrived:
+            self.packets.enter()
+            self.events.enter(len(copies.t))
+            if self.closed:
+                self.end_packet("stopped", len(copies.t))
+                return
+            self._queue.append(EventPacket(copies, arrived_ns))
+            self._queued_packets += 1
+            self._queued_events += len(copies.t)
+            while self._queued_events > _EVENTS or self._queued_packets > _PACKETS:
+                self._drop_oldest(EventPacket, "overflowed")
+            self.arrived.notify()
+
+    def put_frame(self, frame: Any, event: Any, time_us: Any, arrived_ns: int) -> None:
+        """Take a copy of a frame; never raises for what it is."""
+        images = [image for image in (frame, event) if image is not None]
+        fine = all(isinstance(image, np.ndarray) and image.dtype == np.uint8 for image in images)
+        fine = fine and len(images) > 0 and isinstance(time_us, int | np.integer) and not isinstance(time_us, bool)
+        if not fine or not -(2**62) < int(time_us) < 2**62:
+            with self.arrived:
+                self.frames.enter()
+                self.frames.end("malformed")
+            self.tell("malformed frame", "a frame is no uint8 image, or its time is no int64")
+            return
+        copies = [None if image is None else np.array(image) for image in (frame, event)]
+        with self.arrived:
+            self.frames.enter()
+            if self.closed:
+                self.frames.end("stopped")
+                return
+            self._queue.append(FramePacket(copies[0], copies[1], int(time_us), arrived_ns))  # type: ignore[arg-type]
+            self._queued_frames += 1
+            if self._queued_frames > _FRAMES:
+                self._drop_oldest(FramePacket, "superseded")
+            self.arrived.notify()
+
+    def take(self) -> list[Arrival]:
+        """All that has arrived, in order."""
+        with self.arrived:
+            arrivals = list(self._queue)
+            self._queue.clear()
+            self._queued_frames = self._queued_packets = self._queued_events = 0
+            return arrivals
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """How many frames and packets of events are queued."""
+        return self._queued_frames, self._queued_packets
+
+    def close(self) -> None:
+        """Take nothing more, and end what is queued."""
+        with self.arrived:
+            self.closed = True
+            for arrival in self.take():
+                self.end_stopped(arrival)
+            self.arrived.notify_all()
+
+    def end_stopped(self, arrival: Arrival) -> None:
+        """It was not dealt with before the stream was stopped; the caller holds the lock."""
+        if isinstance(arrival, FramePacket):
+            self.frames.end("stopped")
+        else:
+            self.end_packet("stopped", len(arrival.events.t))
+
+    def end_packet(self, reason: str, events: int) -> None:
+        """A whole packet ended for one reason; the caller holds the lock."""
+        self.packets.end(reason)
+        self.events.end(reason, events)
+
+    def tell(self, kind: str, message: str) -> None:
+        """Log once for each kind of trouble."""
+        if kind not in self._told:
+            self._told.add(kind)
+            logger.warning("%s; counted in `health` from now on, not told again", message)
+
+    def _refuse_events(self, given: tuple[Any, ...], error: Exception) -> None:
+        lengths = [len(array) for array in given if hasattr(array, "__len__")]
+        with self.arrived:
+            self.packets.enter()
+            self.events.enter(max(lengths, default=0))
+            self.end_packet("malformed", max(lengths, default=0))
+        self.tell("malformed events", f"a packet of events can't be used: {error}")
+
+    def _drop_oldest(self, kind: type, reason: str) -> None:
+        place = next(i for i, arrival in enumerate(self._queue) if isinstance(arrival, kind))
+        dropped = self._queue[place]
+        del self._queue[place]
+        if isinstance(dropped, FramePacket):
+            self._queued_frames -= 1
+            self.frames.end(reason)
+        else:
+            self._queued_packets -= 1
+            self._queued_events -= len(dropped.events.t)
+            self.end_packet(reason, len(dropped.events.t))
+        self.tell(reason, f"the worker is behind: {reason} {'frame' if kind is FramePacket else 'packet of events'}")
