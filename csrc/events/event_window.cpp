@@ -40,7 +40,8 @@ EventWindow::EventWindow(int width, int height, float contribution, float neutra
     throw std::invalid_argument("an event's contribution lies within (0, 1]");
   if (!(neutral >= 0.0f && neutral <= 1.0f))
     throw std::invalid_argument("the neutral potential lies within [0, 1]");
-  if (kept_us < 1 || at_most < 1) throw std::invalid_argument("a window keeps at least 1 event for 1 microsecond");
+  if (kept_us < 1 || at_most < 1)
+    throw std::invalid_argument("a window keeps at least 1 event for 1 microsecond");
   if (!find_grey_steps()) potentials_.resize(static_cast<size_t>(width) * height);
 }
 
@@ -107,11 +108,11 @@ template std::optional<size_t> EventWindow::push(const EventPacket<uint64_t>&);
 
 template <class Coordinate>
 EventWindow::Inserted EventWindow::insert(const EventPacket<Coordinate>& packet, int64_t earliest,
-                                          int64_t latest) {
+                                          int64_t latest, int64_t useful_from) {
   const auto [t, x, y, p, count] = packet;
   Inserted result;
   if (count == 0) return result;
-  if (t[0] >= earliest && t[count - 1] <= latest && !first_refused(packet)) {
+  if (t[0] >= std::max(earliest, useful_from) && t[count - 1] <= latest && !first_refused(packet)) {
     push(packet);
     result.in_order = count;
     return result;
@@ -122,7 +123,7 @@ EventWindow::Inserted EventWindow::insert(const EventPacket<Coordinate>& packet,
       ++result.jumped;
     else if (!valid(packet, i))
       ++result.invalid;
-    else if (t[i] <= let_go_until_ || t[i] < before(newest_, kept_us_))
+    else if (t[i] <= let_go_until_ || t[i] < std::max(before(newest_, kept_us_), useful_from))
       ++result.too_late;
     else
       taken.emplace_back(t[i], packed(x[i], y[i], p[i]));
@@ -131,7 +132,8 @@ EventWindow::Inserted EventWindow::insert(const EventPacket<Coordinate>& packet,
   for (const auto& [time, event] : taken) ++(time < newest_ ? result.late : result.in_order);
   if (taken.empty()) return result;
   make_room(taken.size());
-  const size_t place = std::upper_bound(times_.get() + begin_, times_.get() + end_, taken.front().first) - times_.get();
+  const size_t place =
+      std::upper_bound(times_.get() + begin_, times_.get() + end_, taken.front().first) - times_.get();
   const size_t sorted_end = end_;
   for (const auto& [time, event] : taken) {
     times_[end_] = time;
@@ -143,8 +145,8 @@ EventWindow::Inserted EventWindow::insert(const EventPacket<Coordinate>& packet,
   return result;
 }
 
-template EventWindow::Inserted EventWindow::insert(const EventPacket<uint16_t>&, int64_t, int64_t);
-template EventWindow::Inserted EventWindow::insert(const EventPacket<uint64_t>&, int64_t, int64_t);
+template EventWindow::Inserted EventWindow::insert(const EventPacket<uint16_t>&, int64_t, int64_t, int64_t);
+template EventWindow::Inserted EventWindow::insert(const EventPacket<uint64_t>&, int64_t, int64_t, int64_t);
 
 void EventWindow::merge(size_t begin, size_t middle) {
   if (begin == middle) return;
@@ -201,8 +203,7 @@ void EventWindow::let_go() {
 EventWindow::Range EventWindow::range(int64_t end, int64_t window_us) const {
   if (window_us < 1) throw std::invalid_argument("a window is at least 1 microsecond long");
   const int64_t start = before(end, window_us);
-  if (start < let_go_until_)
-    throw std::out_of_range("events of this time were already let go");
+  if (start < let_go_until_) throw std::out_of_range("events of this time were already let go");
   const int64_t* times = times_.get();
   const auto first = std::upper_bound(times + begin_, times + end_, start);
   const auto last = std::upper_bound(first, times + end_, end);

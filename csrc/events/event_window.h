@@ -36,9 +36,11 @@ class EventWindow {
   };
 
   // Takes events in any order, each to its place in time: those of `earliest` to `latest` (the others jumped)
-  // that lie within the sensor and have a polarity (else invalid), and whose time wasn't let go yet (too late).
+  // that lie within the sensor and have a polarity (else invalid), and that are of `useful_from` or later and
+  // not let go yet (else too late).
   template <class Coordinate>
-  Inserted insert(const EventPacket<Coordinate>& packet, int64_t earliest, int64_t latest);
+  Inserted insert(const EventPacket<Coordinate>& packet, int64_t earliest, int64_t latest,
+                  int64_t useful_from);
 
   // How many events there were in (end - window_us, end].
   size_t count(int64_t end, int64_t window_us) const;
@@ -61,7 +63,8 @@ class EventWindow {
   std::optional<size_t> first_refused(const EventPacket<Coordinate>& packet) const;
   template <class Coordinate>
   bool valid(const EventPacket<Coordinate>& packet, size_t i) const;
-  // Merges the sorted runs [begin, middle) and [middle, end_); of events of one time, the first run's come first.
+  // Merges the sorted runs [begin, middle) and [middle, end_); of events of one time, the first run's come
+  // first.
   void merge(size_t begin, size_t middle);
   uint32_t packed(uint64_t x, uint64_t y, uint8_t p) const;
   void make_room(size_t added);

@@ -23,8 +23,8 @@ struct SharedWindow {
 };
 
 template <class Coordinate>
-EventPacket<Coordinate> packet_of(const Array<int64_t>& t, const Array<Coordinate>& x, const Array<Coordinate>& y,
-                                  const Array<uint8_t>& p) {
+EventPacket<Coordinate> packet_of(const Array<int64_t>& t, const Array<Coordinate>& x,
+                                  const Array<Coordinate>& y, const Array<uint8_t>& p) {
   if (t.ndim() != 1 || x.ndim() != 1 || y.ndim() != 1 || p.ndim() != 1)
     throw std::invalid_argument("t, x, y and p have one axis each");
   if (x.size() != t.size() || y.size() != t.size() || p.size() != t.size())
@@ -43,12 +43,15 @@ std::optional<size_t> push(SharedWindow& self, const Array<int64_t>& t, const Ar
 
 template <class Coordinate>
 std::tuple<size_t, size_t, size_t, size_t, size_t> insert(SharedWindow& self, const Array<int64_t>& t,
-                                                          const Array<Coordinate>& x, const Array<Coordinate>& y,
-                                                          const Array<uint8_t>& p, int64_t earliest, int64_t latest) {
+                                                          const Array<Coordinate>& x,
+                                                          const Array<Coordinate>& y, const Array<uint8_t>& p,
+                                                          int64_t earliest, int64_t latest,
+                                                          int64_t useful_from) {
   const auto packet = packet_of(t, x, y, p);
   py::gil_scoped_release released;
   std::lock_guard lock(self.mutex);
-  const auto [in_order, late, too_late, jumped, invalid] = self.window.insert(packet, earliest, latest);
+  const auto [in_order, late, too_late, jumped, invalid] =
+      self.window.insert(packet, earliest, latest, useful_from);
   return {in_order, late, too_late, jumped, invalid};
 }
 
@@ -84,9 +87,11 @@ void add_events(py::module_& m) {
       .def("push", &push<uint64_t>, py::arg("t").noconvert(), py::arg("x").noconvert(),
            py::arg("y").noconvert(), py::arg("p").noconvert())
       .def("insert", &insert<uint16_t>, py::arg("t").noconvert(), py::arg("x").noconvert(),
-           py::arg("y").noconvert(), py::arg("p").noconvert(), py::arg("earliest"), py::arg("latest"))
+           py::arg("y").noconvert(), py::arg("p").noconvert(), py::arg("earliest"), py::arg("latest"),
+           py::arg("useful_from"))
       .def("insert", &insert<uint64_t>, py::arg("t").noconvert(), py::arg("x").noconvert(),
-           py::arg("y").noconvert(), py::arg("p").noconvert(), py::arg("earliest"), py::arg("latest"))
+           py::arg("y").noconvert(), py::arg("p").noconvert(), py::arg("earliest"), py::arg("latest"),
+           py::arg("useful_from"))
       .def("image", &image, py::arg("end"), py::arg("window_us"), py::arg("out").noconvert() = py::none())
       .def("count", &count, py::arg("end"), py::arg("window_us"));
 }

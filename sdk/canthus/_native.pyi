@@ -105,10 +105,12 @@ class EventWindow:
         p: NDArray[np.uint8],
         earliest: int,
         latest: int,
+        useful_from: int,
     ) -> tuple[int, int, int, int, int]:
         """Take in what can be used of contiguous arrays of one length, in any order of time.
 
-        Returns how many were taken in order, taken late, too late, not within earliest to latest, invalid.
+        Returns how many were taken in order, taken late, too late (before `useful_from`, or let go already), not
+        within earliest to latest, invalid.
         """
     def image(self, end: int, window_us: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The events in (end - window_us, end] as a grey image, uint8 (height, width), into `out` if given.

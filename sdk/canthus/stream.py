@@ -28,7 +28,7 @@ class Inserted(NamedTuple):
     Attributes:
         in_order: taken.
         late: taken, though newer ones had come before.
-        too_late: their time was let go already.
+        too_late: no frame that may still come looks at their time.
         jumped: of a time outside the limits that were given.
         invalid: outside the sensor, or of a polarity that is neither 0 nor 1.
     """
@@ -121,7 +121,9 @@ class Stream:
         Raises:
             EventError: wrong types or lengths. None of the packet was taken.
         """
-        return Inserted(*self._window.insert(*prepare(Events(t, x, y, p)), earliest_us, latest_us))
+        newest = self._newest_frame_us
+        useful_from = earliest_us if newest is None else newest - self.engine.window_us + 1
+        return Inserted(*self._window.insert(*prepare(Events(t, x, y, p)), earliest_us, latest_us, useful_from))
 
     def push_frame(self, image: Image, t: int) -> Expression | None:
         """Give a frame, after the events up to its time.

@@ -88,7 +88,7 @@ class Answering:
         Returns:
             When to come again, in nanoseconds of the clock, 0 for at once; None: when something arrives.
         """
-        for arrival in self._inbox.take():
+        while (arrival := self._inbox.take()) is not None:
             if isinstance(arrival, EventPacket):
                 self._take_events(arrival)
             else:

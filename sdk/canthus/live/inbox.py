@@ -103,13 +103,14 @@ class Inbox:
                 self._drop_oldest(FramePacket, "superseded")
             self.arrived.notify()
 
-    def take(self) -> list[Arrival]:
-        """All that has arrived, in order."""
+    def take(self) -> Arrival | None:
+        """What has arrived first, None if nothing waits."""
         with self.arrived:
-            arrivals = list(self._queue)
-            self._queue.clear()
-            self._queued_frames = self._queued_packets = self._queued_events = 0
-            return arrivals
+            if not self._queue:
+                return None
+            arrival = self._queue.popleft()
+            self._count_out(arrival)
+            return arrival
 
     @property
     def depth(self) -> tuple[int, int]:
@@ -120,16 +121,9 @@ class Inbox:
         """Take nothing more, and end what is queued."""
         with self.arrived:
             self.closed = True
-            for arrival in self.take():
-                self.end_stopped(arrival)
+            while (arrival := self.take()) is not None:
+                self._end(arrival, "stopped")
             self.arrived.notify_all()
-
-    def end_stopped(self, arrival: Arrival) -> None:
-        """It was not dealt with before the stream was stopped; the caller holds the lock."""
-        if isinstance(arrival, FramePacket):
-            self.frames.end("stopped")
-        else:
-            self.end_packet("stopped", len(arrival.events.t))
 
     def end_packet(self, reason: str, events: int) -> None:
         """A whole packet ended for one reason; the caller holds the lock."""
@@ -154,11 +148,19 @@ class Inbox:
         place = next(i for i, arrival in enumerate(self._queue) if isinstance(arrival, kind))
         dropped = self._queue[place]
         del self._queue[place]
-        if isinstance(dropped, FramePacket):
+        self._count_out(dropped)
+        self._end(dropped, reason)
+        self.tell(reason, f"the worker is behind: {reason} {'frame' if kind is FramePacket else 'packet of events'}")
+
+    def _count_out(self, arrival: Arrival) -> None:
+        if isinstance(arrival, FramePacket):
             self._queued_frames -= 1
-            self.frames.end(reason)
         else:
             self._queued_packets -= 1
-            self._queued_events -= len(dropped.events.t)
-            self.end_packet(reason, len(dropped.events.t))
-        self.tell(reason, f"the worker is behind: {reason} {'frame' if kind is FramePacket else 'packet of events'}")
+            self._queued_events -= len(arrival.events.t)
+
+    def _end(self, arrival: Arrival, reason: str) -> None:
+        if isinstance(arrival, FramePacket):
+            self.frames.end(reason)
+        else:
+            self.end_packet(reason, len(arrival.events.t))
