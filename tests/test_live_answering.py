@@ -284,9 +284,9 @@ def test_offset_needs_both_and_forgets_old_ways():
     offset.arrived("frames", 3_000, 9_000_000)
     assert offset.offset_us == 5_000 - 6_000
     for second in range(1, 20):
-        offset.arrived("events", second * 10**6, second * 10**9 + 7_000_000)
+        offset.arrived("events", second * 10**6, second * 10**9 + 9_000_000)
         offset.arrived("frames", second * 10**6, second * 10**9 + 8_000_000)
-    assert offset.offset_us == -1000
+    assert offset.offset_us == 1000
 
 
 BAD_EVENTS = [

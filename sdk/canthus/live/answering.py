@@ -88,7 +88,7 @@ class Answering:
         Returns:
             When to come again, in nanoseconds of the clock, 0 for at once; None: when something arrives.
         """
-        while (arrival := self._inbox.take()) is not None:
+        while not self._is_due() and (arrival := self._inbox.take()) is not None:
             if isinstance(arrival, EventPacket):
                 self._take_events(arrival)
             else:
@@ -98,11 +98,16 @@ class Answering:
             return 0
         if self._frame is None:
             return None
-        waits_until = self._frame.arrived_ns + self._wait_ns
-        if not self._has_its_events(self._frame) and self._now() < waits_until:
-            return waits_until
+        if not self._is_due():
+            return self._frame.arrived_ns + self._wait_ns
         self._answer(self._frame)
         return 0
+
+    def _is_due(self) -> bool:
+        """Whether a frame is to be answered before anything else is taken, as no newer one has come."""
+        if self._frame is None or self._inbox.depth[0]:
+            return False
+        return self._has_its_events(self._frame) or self._now() >= self._frame.arrived_ns + self._wait_ns
 
     def stop(self) -> None:
         """End the frame that waits."""
