@@ -1,27 +1,69 @@
-"""A headset app's loop: it owns the camera, canthus is given what comes in.
+"""A headset app: its own loop owns the camera and draws the scene; canthus reads the wearer's expression beside it.
 
     python examples/headset.py eye.canthus recording.aedat4
 
-The recording plays the camera here; an app pushes its own buffers instead.
+The recording plays the camera here, in real time; an app pushes its own buffers instead. Nothing that is pushed is
+waited for, and nothing that the camera sends can raise here.
 """
 
 import sys
+import time
 
 import canthus
 
 
+class Camera:
+    """Stands for the headset's driver: hands out what has happened since it was asked before."""
+
+    def __init__(self, recording: str) -> None:
+        self._source = canthus.open(recording)
+        self._packets = iter(self._source)
+        self._next = next(self._packets, None)
+        self._begin = time.monotonic() - time_of(self._next) / 1e6
+        self.sensor = self._source.sensor
+
+    def poll(self):
+        while self._next is not None and time_of(self._next) / 1e6 <= time.monotonic() - self._begin:
+            yield self._next
+            self._next = next(self._packets, None)
+
+    def is_running(self) -> bool:
+        return self._next is not None
+
+
+def time_of(packet) -> int:
+    return int(packet.t[-1]) if isinstance(packet, canthus.Events) else packet.time_us
+
+
+class Scene:
+    """Stands for what the app draws; `mood` is set by canthus's thread, so it is one assignment."""
+
+    def __init__(self) -> None:
+        self.mood: canthus.Expression | None = None
+
+    def show(self, expression: canthus.Expression) -> None:
+        self.mood = expression
+
+    def draw(self) -> None:
+        if self.mood is not None:
+            print(f"\r{self.mood.label:<10} {self.mood.probabilities.max():4.0%}", end="", flush=True)
+
+
 def main(bundle: str, recording: str) -> None:
     engine = canthus.load(bundle)
-    with canthus.open(recording) as camera:
-        stream = canthus.Stream(engine, sensor=camera.sensor)
-        for packet in camera:
-            if isinstance(packet, canthus.Events):
-                stream.push_events(packet.t, packet.x, packet.y, packet.p)
-                continue
-            expression = stream.push_frame(packet.image, packet.time_us)
-            if expression is not None:
-                print(expression.time_us, expression.label, expression.probabilities.max())
-            stream.prepare()  # after the answer has gone out: what the answer in 0.4 s will need
+    camera, scene = Camera(recording), Scene()
+    with canthus.LiveStream(engine, camera.sensor, on_expression=scene.show) as live:
+        while camera.is_running():
+            for packet in camera.poll():
+                if isinstance(packet, canthus.Events):
+                    live.push_events(packet.t, packet.x, packet.y, packet.p)
+                else:
+                    live.push_frame(packet.image, packet.time_us)
+            scene.draw()
+            time.sleep(1 / 90)  # a display's refresh
+        live.drain(timeout=1)
+    health = live.health
+    print(f"\n{health.frames.came} frames: {health.frames.ended}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
-import canthus
+import canthus.calibration
 import canthus_calibration.calibrate as calibrating
 from canthus.cli import main
 from canthus.runtimes.onnxruntime import open_session
@@ -328,3 +328,21 @@ def test_open_session_as_written_fuses_nothing(float_graphs):
     graph = float_graphs["prime"].SerializeToString()
     one, other = (open_session("prime", graph, 1, None, as_written=w).run(None, feed)[0] for w in (False, True))
     assert np.abs(one - other).max() < 1e-3
+
+
+def test_layers_in_float_keep_halves_and_answer_as_before(float_graphs, drawn):
+    network = Network(float_graphs, TARGETS["x86"])
+    halved = network.quantised({name: {} for name in float_graphs}, [])
+    kept = {i.data_type for graph in halved.values() for i in graph.graph.initializer if i.name.endswith(".float16")}
+    assert kept == {onnx.TensorProto.FLOAT16}
+    size, before = (sum(len(g.SerializeToString()) for g in graphs.values()) for graphs in (halved, network.graphs))
+    assert size < 0.62 * before
+    few = answers_of(network.graphs, drawn), answers_of(halved, drawn)
+    assert 0 < np.abs(few[0] - few[1]).max() < 2e-3
+
+
+def test_a_goal_asks_for_all_it_names():
+    cost = canthus.calibration.Cost(100, 99.5, 1e-5, 1e-3, 80.0, 79.8, 80.0, 79.8)
+    assert Goal(99.4, 0.3, 2e-5).holds({"Low": cost})
+    for goal in (Goal(99.6, 0.3, 2e-5), Goal(99.4, 0.1, 2e-5), Goal(99.4, 0.3, 5e-6)):
+        assert not goal.holds({"Low": cost})

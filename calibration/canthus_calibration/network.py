@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 import onnx
 
+from canthus_calibration.halves import store_halves
 from canthus_calibration.images import round_means
 from canthus_calibration.layers import Layer, find_layers
 from canthus_calibration.observe import inputs_of, observe
@@ -71,8 +72,12 @@ class Network:
         return ranges
 
     def quantised(self, ranges: Ranges, layers: Collection[Layer]) -> dict[str, onnx.ModelProto]:
-        """Both graphs with `layers` in INT8."""
-        return {name: self._quantise(name, graph, ranges, layers) for name, graph in self.graphs.items()}
+        """Both graphs with `layers` in INT8, and the weights of the others in float16."""
+        graphs = {name: self._quantise(name, graph, ranges, layers) for name, graph in self.graphs.items()}
+        for name, graph in graphs.items():
+            others = [layer for layer in self.layers if layer not in layers and layer.name.startswith(f"{name}.")]
+            store_halves(graph, {layer.node for layer in others})
+        return graphs
 
     def with_only(self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array]) -> Array:
         """The probabilities (N, labels) if `layer` alone is in INT8; `features` are those of float32."""

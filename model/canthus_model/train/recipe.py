@@ -29,7 +29,7 @@ class Recipe:
     reseat: bool = False
 
 
-SMALL_RECIPE = Recipe(epochs=140, batch=32, learning_rate=3e-3, weight_decay=1e-2, decay=0.97, reseat=True)
+SMALL_RECIPE = Recipe(epochs=130, batch=32, learning_rate=3e-3, weight_decay=1e-2, decay=0.975, reseat=True)
 
 
 class Preset(NamedTuple):
