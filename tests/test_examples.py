@@ -1,14 +1,27 @@
 """The examples run as they stand."""
 
+import asyncio
 import importlib.util
+import re
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def test_headset(small_bundle, recording, capsys):
-    spec = importlib.util.spec_from_file_location("headset", EXAMPLES / "headset.py")
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.main(str(small_bundle), str(recording))
-    assert len(capsys.readouterr().out.splitlines()) == 18
+    return module
+
+
+def test_headset(small_bundle, recording, capsys):
+    load("headset").main(str(small_bundle), str(recording))
+    shown, frames = re.split(r"\n(?=\d+ frames)", capsys.readouterr().out)
+    assert re.search(r"\r\w+ +\d+%", shown)
+    assert re.match(r"30 frames: .*'answered': \d+", frames)
+
+
+def test_asyncio_app(small_bundle, recording, capsys):
+    asyncio.run(load("asyncio_app").main(str(small_bundle), str(recording)))
+    assert re.match(r"\d+\.\d{3} s  \w+\n", capsys.readouterr().out)
