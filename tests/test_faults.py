@@ -9,7 +9,7 @@ import pytest
 from canthus import Events, Frame, SourceError
 from canthus.sources.faulty import FAULTS, FaultySource, true_arrivals
 from test_stream import SENSOR
-from virtual_live import Source
+from virtual_live import Source, VirtualLive, assert_all_is_accounted_for
 
 SOURCE = Source(seconds=1.5, images=True)
 UNTIL_US = 800_000
@@ -154,3 +154,13 @@ def test_on_the_way_packets_are_lost_come_twice_or_in_another_order():
         assert rows[0] == rows[1]
         assert any((np.diff(p.t) < 0).any() for p in got if isinstance(p, Events))
     assert frames_moved
+
+
+def test_what_is_no_array_is_malformed():
+    live = VirtualLive()
+    for nothing in (np.array(7), None, 7, "tttt", [1, 2]):
+        live.push(Events(nothing, nothing, nothing, nothing), 10**6)
+        live.push(Events(np.arange(3), nothing, np.arange(3), np.ones(3, bool)), 10**6)
+    live.finish()
+    assert live.inbox.packets.ledger().ended == {"malformed": 10}
+    assert_all_is_accounted_for(live)

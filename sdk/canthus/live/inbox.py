@@ -137,11 +137,11 @@ class Inbox:
             logger.warning("%s; counted in `health` from now on, not told again", message)
 
     def _refuse_events(self, given: tuple[Any, ...], error: Exception) -> None:
-        lengths = [len(array) for array in given if hasattr(array, "__len__")]
+        count = max((array.size for array in given if isinstance(array, np.ndarray)), default=0)
         with self.arrived:
             self.packets.enter()
-            self.events.enter(max(lengths, default=0))
-            self.end_packet("malformed", max(lengths, default=0))
+            self.events.enter(count)
+            self.end_packet("malformed", count)
         self.tell("malformed events", f"a packet of events can't be used: {error}")
 
     def _drop_oldest(self, kind: type, reason: str) -> None:
