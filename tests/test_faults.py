@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from canthus import Events, Frame, SourceError
+from canthus import Events, Frame, Images, SourceError
 from canthus.sources.faulty import FAULTS, FaultySource, true_arrivals
 from test_stream import SENSOR
 from virtual_live import Source, VirtualLive, assert_all_is_accounted_for
@@ -164,3 +164,10 @@ def test_what_is_no_array_is_malformed():
     live.finish()
     assert live.inbox.packets.ledger().ended == {"malformed": 10}
     assert_all_is_accounted_for(live)
+
+
+def test_an_event_image_without_a_frame_is_malformed():
+    live = VirtualLive()
+    live.push(Images(None, np.ones(SENSOR[::-1], np.uint8), 5), 10**6)
+    live.finish()
+    assert live.inbox.frames.ledger().ended == {"malformed": 1}

@@ -82,22 +82,22 @@ class Inbox:
 
     def put_frame(self, frame: Any, event: Any, time_us: Any, arrived_ns: int) -> None:
         """Take a copy of a frame; never raises for what it is."""
-        images = [image for image in (frame, event) if image is not None]
+        images = [frame] if event is None else [frame, event]
         fine = all(isinstance(image, np.ndarray) and image.dtype == np.uint8 for image in images)
-        fine = fine and len(images) > 0 and isinstance(time_us, int | np.integer) and not isinstance(time_us, bool)
+        fine = fine and isinstance(time_us, int | np.integer) and not isinstance(time_us, bool)
         if not fine or not -(2**62) < int(time_us) < 2**62:
             with self.arrived:
                 self.frames.enter()
                 self.frames.end("malformed")
             self.tell("malformed frame", "a frame is no uint8 image, or its time is no int64")
             return
-        copies = [None if image is None else np.array(image) for image in (frame, event)]
+        copies = np.array(frame), None if event is None else np.array(event)
         with self.arrived:
             self.frames.enter()
             if self.closed:
                 self.frames.end("stopped")
                 return
-            self._queue.append(FramePacket(copies[0], copies[1], int(time_us), arrived_ns))  # type: ignore[arg-type]
+            self._queue.append(FramePacket(*copies, int(time_us), arrived_ns))
             self._queued_frames += 1
             if self._queued_frames > _FRAMES:
                 self._drop_oldest(FramePacket, "superseded")
