@@ -156,6 +156,19 @@ def test_on_the_way_packets_are_lost_come_twice_or_in_another_order():
     assert frames_moved
 
 
+def push_camera(live, host_us, sensor_us, seconds):
+    """A camera without faults, whose clock shows `sensor_us` at `host_us` of the host's; when it ended."""
+    end_us = host_us + int(seconds * 1e6)
+    for us in range(host_us, end_us, 11_111):
+        t = sensor_us + us - host_us + np.arange(-10_000, 1, 1000)
+        x = np.arange(len(t), dtype=np.int16)
+        live.push(Events(t, x, x, x % 2 == 1), us)
+        if (us - host_us) % 33_333 == 0:
+            image = np.full(SENSOR[::-1], 1 + us % 255, np.uint8)
+            live.push(Frame(image, sensor_us + us - host_us), us)
+    return end_us
+
+
 def test_what_is_no_array_is_malformed():
     live = VirtualLive()
     for nothing in (np.array(7), None, 7, "tttt", [1, 2]):
@@ -171,3 +184,29 @@ def test_an_event_image_without_a_frame_is_malformed():
     live.push(Images(None, np.ones(SENSOR[::-1], np.uint8), 5), 10**6)
     live.finish()
     assert live.inbox.frames.ledger().ended == {"malformed": 1}
+
+
+@pytest.mark.parametrize("separate_clocks", [False, True])
+@pytest.mark.parametrize("t", [-(2**63), 2**63 - 1, -(2**62), 2**62])
+def test_times_that_no_clock_shows_do_no_harm(t, separate_clocks):
+    live = VirtualLive(separate_clocks=separate_clocks)
+    one = np.ones(3, np.int16)
+    for us in (10**6, 10**6 + 5, 10**6 + 9):
+        live.push(Events(np.full(3, t), one, one, one == 1), us)
+        live.push(Frame(np.ones(SENSOR[::-1], np.uint8), t), us)
+    clean_us = live.now_ns // 1000
+    push_camera(live, clean_us, 0, 1.0)
+    live.finish()
+    assert_all_is_accounted_for(live)
+    assert live.answers[0].delivered_us - clean_us < 500_000 and live.answers[-1].missing == ()
+
+
+def test_events_that_come_seconds_before_the_frames_of_another_clock_set_no_clock():
+    live = VirtualLive(now_us=0, separate_clocks=True)
+    one = np.ones(1, np.int16)
+    for us in range(10**6, 4 * 10**6, 10_000):
+        live.push(Events(np.array([us]), one, one, one == 1), us)
+    push_camera(live, 4 * 10**6, 4 * 10**6, 1.0)
+    live.finish()
+    assert live.answering.counts.clocks_set == 0
+    assert live.answers[-1].missing == ()

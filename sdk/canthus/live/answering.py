@@ -127,10 +127,14 @@ class Answering:
         if clock.newest_us is None:
             clock.begin(int(times[len(times) // 2]))
         found = self._insert(packet, clock)
-        if found is not None and found.jumped == len(times) and clock.was_set("events", int(times[-1])):
-            self._begin_anew("events", int(times[-1]))
+        newest = int(times[-1])
+        follows = clock.follows(newest) if found is None else found.jumped < len(times)
+        if not follows and clock.was_set("events", newest):
+            self._begin_anew("events", newest)
             found = self._insert(packet, clock)
         if found is None:
+            if follows:
+                clock.advance("events", newest)
             self._end_packet("unmatched", len(times))
             return
         self._follow(clock, packet, found)

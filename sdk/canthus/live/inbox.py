@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from canthus.errors import EventError
 from canthus.events import Events, as_events, prepare
 from canthus.live.ledger import Book
+from canthus.live.sensor_clock import FURTHEST_US
 
 _FRAMES = 8
 _EVENTS = 4_000_000
@@ -85,7 +86,7 @@ class Inbox:
         images = [frame] if event is None else [frame, event]
         fine = all(isinstance(image, np.ndarray) and image.dtype == np.uint8 for image in images)
         fine = fine and isinstance(time_us, int | np.integer) and not isinstance(time_us, bool)
-        if not fine or not -(2**62) < int(time_us) < 2**62:
+        if not fine or abs(int(time_us)) > FURTHEST_US:
             with self.arrived:
                 self.frames.enter()
                 self.frames.end("malformed")
