@@ -75,6 +75,7 @@ class ClockOffset:
             return None
         return min(way for _, way in events) - min(way for _, way in frames)
 
-    def forget(self, kind: str) -> None:
-        """That clock was set."""
-        self._quickest[kind].clear()
+    def forget(self) -> None:
+        """A clock was set, and the other may have been set by less than shows."""
+        for kept in self._quickest.values():
+            kept.clear()
