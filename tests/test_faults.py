@@ -1,15 +1,17 @@
 """Faults put in on purpose: that they are what they say, and that the live stream takes them, alone and in pairs."""
 
+import threading
 from collections import Counter
 from itertools import combinations
 
 import numpy as np
 import pytest
 
-from canthus import Events, Frame, Images, SourceError
+from canthus import Events, Frame, Images, LiveStream, SourceError
+from canthus.live.feed import feed
 from canthus.sources.faulty import FAULTS, FaultySource, true_arrivals
-from test_stream import SENSOR
-from virtual_live import Source, VirtualLive, assert_all_is_accounted_for
+from test_stream import SENSOR, StandInEngine
+from virtual_live import Source, VirtualLive, assert_all_is_accounted_for, play
 
 SOURCE = Source(seconds=1.5, images=True)
 UNTIL_US = 800_000
@@ -222,3 +224,34 @@ def test_a_clock_set_back_costs_half_a_second_at_most(back_us, before):
     assert_all_is_accounted_for(live)
     after = [answer for answer in live.answers if answer.delivered_us > set_us]
     assert after[0].delivered_us - set_us < 500_000 and after[-1].missing == ()
+
+
+@pytest.mark.parametrize("kinds", ALONE_AND_IN_PAIRS, ids=", ".join)
+def test_the_stream_takes(kinds):
+    for seed in range(1 if "event storm" in kinds else 2):
+        play(kinds, seed)
+
+
+def test_the_stream_takes_whatever_is_pushed():
+    with LiveStream(StandInEngine(), SENSOR) as live:
+        pushed = 0
+        for seed in range(10):
+            for packet in FaultySource(SOURCE, ["truncated packets", "duplicates"], seed):
+                live.push(packet)
+                pushed += not isinstance(packet, Events)
+        assert live.drain(30)
+        health = live.health
+        assert health.frames.came == pushed and health.frames.balanced and health.packets.balanced
+        assert health.frames.ended["malformed"] > 20 and health.packets.ended["malformed"] > 20
+
+
+def test_the_threaded_stream_takes_all_of_it_at_once():
+    answers = []
+    source = FaultySource(Source(seconds=1.8), set(FAULTS) - {"event storm"}, 3, until_us=700_000)
+    with LiveStream(StandInEngine(), SENSOR, on_expression=answers.append) as live:
+        feed(source, live, threading.Event())
+        assert live.drain(30)
+        health = live.health
+    assert health.frames.balanced and health.packets.balanced and health.events.balanced
+    assert health.frames.ended["answered"] == len(answers)
+    assert answers[-1].time_us > frames_of(list(source))[-4].time_us
