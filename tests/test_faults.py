@@ -216,8 +216,9 @@ def test_events_that_come_seconds_before_the_frames_of_another_clock_set_no_cloc
 
 @pytest.mark.parametrize("back_us", [99_000, 199_000, 201_000, 450_000, 700_000, 999_000, 1_001_000])
 @pytest.mark.parametrize("before", [0.05, 0.2, 0.7, 3.0])
-def test_a_clock_set_back_costs_half_a_second_at_most(back_us, before):
-    live = VirtualLive()
+@pytest.mark.parametrize("separate_clocks", [False, True])
+def test_a_clock_set_back_costs_half_a_second_at_most(separate_clocks, back_us, before):
+    live = VirtualLive(separate_clocks=separate_clocks)
     set_us = push_camera(live, 10**12, 10**9, before)
     push_camera(live, set_us, 10**9 + int(before * 1e6) - back_us, 1.1)
     live.finish()
