@@ -17,6 +17,8 @@ from canthus.stream import Inserted, Stream
 
 STALL_NS = 200_000_000
 """A sensor without a frame for so long has stalled."""
+BACK_US = 200_000
+"""A clock that was set back by less is waited for."""
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Answering:
         events = SensorClock()
         self._clocks = {"events": events, "frames": SensorClock() if separate_clocks else events}
         self._frame: FramePacket | None = None
+        self._oldest_frame_us: int | None = None
         self._newest_frame_us: int | None = None
         self._events_until_us: int | None = None  # in the frames' clock
         self._last_image: NDArray[np.uint8] | None = None
@@ -127,10 +130,14 @@ class Answering:
         if clock.newest_us is None:
             clock.begin(int(times[len(times) // 2]))
         found = self._insert(packet, clock)
-        if found is not None and found.jumped == len(times) and clock.was_set("events", int(times[-1])):
-            self._begin_anew("events", int(times[-1]))
+        newest = int(times[-1])
+        follows = clock.follows(newest) if found is None else found.jumped < len(times)
+        if not follows and clock.was_set("events", newest):
+            self._begin_anew("events", newest)
             found = self._insert(packet, clock)
         if found is None:
+            if follows:
+                clock.advance("events", newest)
             self._end_packet("unmatched", len(times))
             return
         self._follow(clock, packet, found)
@@ -204,6 +211,8 @@ class Answering:
                 self._end_frame("time jump", f"a frame's time jumped to {packet.time_us} us")
                 return
             self._begin_anew("frames", packet.time_us)
+        if self._went_back(packet.time_us) and clock.was_set("frames", packet.time_us):
+            self._begin_anew("frames", packet.time_us)
         newest = self._newest_frame_us
         if newest is not None and packet.time_us <= newest:
             same = packet.time_us == newest
@@ -215,6 +224,14 @@ class Answering:
         if self._frame is not None:
             self._end_frame("superseded", "a newer frame came before one was answered")
         self._frame, self._newest_frame_us = packet, packet.time_us
+        if self._oldest_frame_us is None:
+            self._oldest_frame_us = packet.time_us
+
+    def _went_back(self, t: int) -> bool:
+        """Whether `t` is so old that a stream that begins anew answers before this one can."""
+        if self._oldest_frame_us is None or self._newest_frame_us is None:
+            return False
+        return t < self._oldest_frame_us or self._newest_frame_us - t > BACK_US
 
     def _note_arrival(self, packet: FramePacket) -> None:
         before, self._frame_arrived_ns = self._frame_arrived_ns, packet.arrived_ns
@@ -294,11 +311,12 @@ class Answering:
         self.counts.clocks_set += 1
         self._clocks[kind].begin(t)
         if self._offset:
-            self._offset.forget(kind)
+            self._offset.forget()
         if self._frame is not None:
             self._done("time jump", "")
         self._forget()
 
     def _forget(self) -> None:
         self._stream = self._make_stream()
-        self._newest_frame_us = self._events_until_us = self._last_image = None
+        self._oldest_frame_us = self._newest_frame_us = None
+        self._events_until_us = self._last_image = None

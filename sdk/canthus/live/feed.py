@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 
 from canthus.events import Events
 from canthus.live.stream import LiveStream
 from canthus.sources import Packet, Source
+from canthus.sources.faulty import FaultySource
 
 
 def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float = 1.0) -> None:
@@ -20,9 +22,8 @@ def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float =
         SourceError: the source can't be read on; all before was pushed.
     """
     begin: tuple[int, float] | None = None
-    for packet in source:
+    for t, packet in _arrivals(source):
         if not source.is_live:
-            t = time_of(packet)
             if begin is None:
                 begin = t, time.monotonic()
             due = begin[1] + (t - begin[0]) / 1e6 / speed
@@ -30,6 +31,12 @@ def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float =
         if stop.is_set():
             return
         live.push(packet)
+
+
+def _arrivals(source: Source) -> Iterable[tuple[int, Packet]]:
+    if isinstance(source, FaultySource):  # its packets' own times may jump
+        return source.arrivals()
+    return ((time_of(packet), packet) for packet in source)
 
 
 def time_of(packet: Packet) -> int:

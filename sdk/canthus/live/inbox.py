@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from canthus.errors import EventError
 from canthus.events import Events, as_events, prepare
 from canthus.live.ledger import Book
+from canthus.live.sensor_clock import FURTHEST_US
 
 _FRAMES = 8
 _EVENTS = 4_000_000
@@ -82,22 +83,22 @@ class Inbox:
 
     def put_frame(self, frame: Any, event: Any, time_us: Any, arrived_ns: int) -> None:
         """Take a copy of a frame; never raises for what it is."""
-        images = [image for image in (frame, event) if image is not None]
+        images = [frame] if event is None else [frame, event]
         fine = all(isinstance(image, np.ndarray) and image.dtype == np.uint8 for image in images)
-        fine = fine and len(images) > 0 and isinstance(time_us, int | np.integer) and not isinstance(time_us, bool)
-        if not fine or not -(2**62) < int(time_us) < 2**62:
+        fine = fine and isinstance(time_us, int | np.integer) and not isinstance(time_us, bool)
+        if not fine or abs(int(time_us)) > FURTHEST_US:
             with self.arrived:
                 self.frames.enter()
                 self.frames.end("malformed")
             self.tell("malformed frame", "a frame is no uint8 image, or its time is no int64")
             return
-        copies = [None if image is None else np.array(image) for image in (frame, event)]
+        copies = np.array(frame), None if event is None else np.array(event)
         with self.arrived:
             self.frames.enter()
             if self.closed:
                 self.frames.end("stopped")
                 return
-            self._queue.append(FramePacket(copies[0], copies[1], int(time_us), arrived_ns))  # type: ignore[arg-type]
+            self._queue.append(FramePacket(*copies, int(time_us), arrived_ns))
             self._queued_frames += 1
             if self._queued_frames > _FRAMES:
                 self._drop_oldest(FramePacket, "superseded")
@@ -137,11 +138,11 @@ class Inbox:
             logger.warning("%s; counted in `health` from now on, not told again", message)
 
     def _refuse_events(self, given: tuple[Any, ...], error: Exception) -> None:
-        lengths = [len(array) for array in given if hasattr(array, "__len__")]
+        count = max((array.size for array in given if isinstance(array, np.ndarray)), default=0)
         with self.arrived:
             self.packets.enter()
-            self.events.enter(max(lengths, default=0))
-            self.end_packet("malformed", max(lengths, default=0))
+            self.events.enter(count)
+            self.end_packet("malformed", count)
         self.tell("malformed events", f"a packet of events can't be used: {error}")
 
     def _drop_oldest(self, kind: type, reason: str) -> None:

@@ -6,6 +6,8 @@ from collections import deque
 
 JUMP_US = 1_000_000
 """Times further apart than this are not of one clock that runs on."""
+FURTHEST_US = 2**60
+"""No clock shows more, before or after 0: so differences of times, and their sums with offsets, are int64."""
 
 
 class SensorClock:
@@ -32,11 +34,11 @@ class SensorClock:
         """Whether the time `t` that jumped follows from the `kind` before, which jumped too."""
         suspect = self._suspects.get(kind)
         self._suspects[kind] = t
-        return suspect is not None and abs(t - suspect) <= JUMP_US
+        return suspect is not None and abs(t - suspect) <= JUMP_US and abs(t) <= FURTHEST_US
 
     def begin(self, t: int) -> None:
         """The clock was set to `t`."""
-        self.newest_us = t
+        self.newest_us = max(-FURTHEST_US, min(t, FURTHEST_US))
         self._suspects.clear()
 
 
@@ -73,6 +75,7 @@ class ClockOffset:
             return None
         return min(way for _, way in events) - min(way for _, way in frames)
 
-    def forget(self, kind: str) -> None:
-        """That clock was set."""
-        self._quickest[kind].clear()
+    def forget(self) -> None:
+        """A clock was set, and the other may have been set by less than shows."""
+        for kept in self._quickest.values():
+            kept.clear()
