@@ -162,12 +162,8 @@ def _course(name: str, course: Course) -> str:
     middle = (min(values) + max(values)) / 2
     half = max(max(values) - min(values), least) * 0.6
     x = Axis("seconds", 0, max(course.seconds[-1], 1))
-    return lines(
-        name,
-        x,
-        Axis(f"{title.replace('_', ' ')}, {unit}", middle - half, middle + half),
-        [("first", course.seconds, values)],
-    )
+    y = Axis(f"{title.replace('_', ' ')}, {unit}", middle - half, middle + half)
+    return lines(name, x, y, [("first", course.seconds, values)])
 
 
 def _ledgers(result: Result) -> str:

@@ -58,11 +58,11 @@ class Tally:
     """
 
     def __init__(self, begin_ns: int, end_ns: int, deadline_us: int, reference: Reference | None, settle_us: int):
-        """After a frame without an answer, answers are compared again when `settle_us` are over."""
+        """After a frame without an answer or with an incomplete one, answers are compared when `settle_us` are over."""
         self._begin_ns, self._length_ns = begin_ns, end_ns - begin_ns
         self._deadline_us = deadline_us
         self._reference, self._settle_us = reference, settle_us
-        self._unanswered_us: int | None = None
+        self._incomplete_us: int | None = None
         self._lock = threading.Lock()
         self._waiting: deque[_Pushed] = deque()
         self._answered = threading.Event()
@@ -122,7 +122,7 @@ class Tally:
 
     def _end(self, frame: _Pushed, now_ns: int, answered: bool) -> None:
         if not answered:
-            self._unanswered_us = frame.time_us
+            self._incomplete_us = frame.time_us
         if not self._is_measured(frame):
             return
         latency_us = (now_ns - frame.due_ns) // 1000
@@ -155,10 +155,12 @@ class Tally:
             self.stages["prime"].add(costs_us["prime"])
 
     def _compare(self, expression: Expression) -> None:
-        if self._reference is None or expression.missing:
+        if self._reference is None:
             return
-        # A frame that was left out isn't there as the first moment of a later one, whose answer then differs.
-        if self._unanswered_us is not None and expression.time_us - self._unanswered_us < self._settle_us:
+        if expression.missing:
+            self._incomplete_us = expression.time_us
+        # A frame that was left out, or had not all of its events, is the first moment of a later one, or would be.
+        if self._incomplete_us is not None and expression.time_us - self._incomplete_us < self._settle_us:
             return
         agrees = self._reference.agrees(expression)
         if agrees is not None:
