@@ -24,7 +24,8 @@ def checks(settings: Settings, tally: Tally, health: Health, growth: float | Non
 
 def _always(tally: Tally, health: Health) -> Iterator[Check]:
     answered = health.frames.ended.get("answered", 0)
-    yield Check("answered", tally.answers > 0, f"{answered:,} of {health.frames.came:,} frames pushed")
+    measured = tally.frames - tally.unanswered
+    yield Check("answered", measured > 0, f"{measured:,} of {tally.frames:,} frames have an answer of their own")
     ledgers = (health.frames, health.packets, health.events)
     balanced = all(ledger.balanced and not ledger.waiting for ledger in ledgers)
     counted = health.frames.came == tally.pushed_frames and answered == tally.answers

@@ -65,7 +65,7 @@ def measure_engine(engine: Engine, settings: Settings, loop: Loop, progress: Pro
     start_ns = time.monotonic_ns() + _SOON_NS
     begin_ns = start_ns + round(warm_up_us * 1000 / settings.speed)
     end_ns = begin_ns + round(settings.seconds * 1e9)
-    tally = Tally(begin_ns, end_ns, settings.deadline_us, reference, settle_us=2 * engine.span_us)
+    tally = Tally(begin_ns, end_ns, settings.deadline_us, reference)
 
     def take(expression: canthus.Expression) -> None:
         tally.answer(expression, live.costs_us, time.monotonic_ns())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from canthus.bench.content import START_US, Loop
 from canthus.engine import Engine
 from canthus.events import Events
@@ -20,6 +22,8 @@ class Reference:
         self._loop = loop
         self._lap = -(-2 * engine.span_us // loop.period_us)
         self._answers: dict[int, bytes] = {}
+        self._span_us, self._near_us = engine.span_us, engine.window_us
+        self._left_out: deque[int] = deque()
         stream = Stream(engine, loop.sensor)
         frame: Frame | Images | None = None
         for at_us, packet in loop.arrivals():
@@ -36,8 +40,23 @@ class Reference:
             if at_us > START_US + (self._lap + 1) * loop.period_us:
                 return
 
+    def left_out(self, time_us: int) -> None:
+        """The live stream gave no answer, or an incomplete one, to the frame of this time."""
+        self._left_out.append(time_us)
+
     def agrees(self, expression: Expression) -> bool | None:
-        """Whether a live stream's answer is the same to the last bit; None in the laps before."""
+        """Whether a live stream's answer is the same to the last bit; None if it needn't be.
+
+        That is so in the laps before, and where the frame or its first moment was left out: then another is nearest.
+        """
+        if expression.missing:
+            self.left_out(expression.time_us)
+            return None
+        first_us = expression.time_us - self._span_us
+        while self._left_out and self._left_out[0] < first_us - self._near_us:
+            self._left_out.popleft()
+        if self._left_out and self._left_out[0] <= first_us + self._near_us:
+            return None
         lap, place = self._loop.position(expression.time_us)
         if lap < self._lap or place not in self._answers:
             return None

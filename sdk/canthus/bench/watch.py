@@ -73,16 +73,11 @@ class Watch:
         return found
 
     def memory_growth(self) -> float | None:
-        """Bytes by which the process's own memory grew from the end of the first minute to the end of the run.
-
-        None if the run ended too soon, or the platform doesn't tell.
-        """
-        rows = self._rows[: self._count]
-        settled = rows[rows[:, 0] >= SETTLED_SECONDS]
-        if OWN_MEMORY not in self._names or len(settled) < 2 * _STEADY:
+        """By how many bytes the process's own memory grew after the first minute; None as of `growth`."""
+        if OWN_MEMORY not in self._names:
             return None
-        values = settled[:, 1 + self._names.index(OWN_MEMORY)]
-        return float(np.median(values[-_STEADY:]) - np.median(values[:_STEADY]))
+        rows = self._rows[: self._count]
+        return growth(rows[:, 0], rows[:, 1 + self._names.index(OWN_MEMORY)])
 
     def _run(self) -> None:
         while self._count < len(self._rows):
@@ -94,6 +89,17 @@ class Watch:
                 self._on_second(elapsed)
             if self._stop.wait(self._start + self._count - time.monotonic()):
                 return
+
+
+def growth(seconds: NDArray[np.float64], values: NDArray[np.float64]) -> float | None:
+    """By how much readings at these seconds grew from the end of the first minute to the end.
+
+    None if there are too few, since the run ended too soon or the platform doesn't tell.
+    """
+    settled = values[(seconds >= SETTLED_SECONDS) & np.isfinite(values)]
+    if len(settled) < 2 * _STEADY:
+        return None
+    return float(np.median(settled[-_STEADY:]) - np.median(settled[:_STEADY]))
 
 
 def read() -> dict[str, float]:

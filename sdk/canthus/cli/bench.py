@@ -16,7 +16,7 @@ from canthus.bench.content import made_up, recorded
 from canthus.bench.measure import Progress, conditions, measure_engine
 from canthus.bench.report import page
 from canthus.bench.settings import Settings, parse_duration, parse_percent
-from canthus.bench.summary import compared, milliseconds, summary
+from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
 from canthus.errors import BenchError
 from canthus.page import write_whole
@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if baseline is not None:
         check_alike(conditions(settings, loop), baseline)
 
+    print(f"measuring {load(conditions(settings, loop))}", file=sys.stderr, flush=True)
     with _progress() as progress:
         result = measure_engine(engine, settings, loop, progress)
 
