@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-import os
 from pathlib import Path
 
 from canthus.calibration import Calibration
 from canthus.errors import CalibrationError
+from canthus.page import STYLE, document, write_whole
 from canthus_calibration.calibrate import GOAL, Calibrated
 from canthus_calibration.layers import Layer
 from canthus_calibration.ranges import Reconciled
@@ -19,13 +19,7 @@ _COLOURS = dict(zip(LIGHTINGS, ("#0072b2", "#e69f00", "#444444", "#cc79a7"), str
 _WIDTH, _BAR = 320, 5  # pixels: of a layer's picture, and of one lighting's bar in it
 
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0 2rem }
-th, td { padding: .2rem .7rem; text-align: right; white-space: nowrap }
-th { border-bottom: 1px solid #999; font-weight: 600 } th:first-child, td:first-child { text-align: left }
 tr.float td:first-child { font-weight: 700 } tr.float td:first-child::after { content: " · float" }
-svg { display: block } .key { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 1rem }
-.warning { background: #fff3cd; padding: .4rem .8rem; margin: .3rem 0 } .missed { color: #b00020; font-weight: 700 }
 """
 
 
@@ -35,24 +29,17 @@ def write_page(path: Path, bundle: str, target: str, calibrated: Calibrated) -> 
     Raises:
         CalibrationError: it can't be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(_page(bundle, target, calibrated), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, _page(bundle, target, calibrated))
     except OSError as error:
         raise CalibrationError(f"{path}: can't be written ({error.strerror}); choose another --report") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _page(bundle: str, target: str, calibrated: Calibrated) -> str:
     record = calibrated.record
     key = "".join(f'<span class="key" style="background:{colour}"></span>{name}' for name, colour in _COLOURS.items())
     clips = ", ".join(f"{count} {name}" for name, count in record.clips.items())
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Calibration of {html.escape(bundle)}</title>
-<style>{_STYLE}</style></head><body>
-<h1>Calibration of {html.escape(bundle)}</h1>
+    body = f"""<h1>Calibration of {html.escape(bundle)}</h1>
 <p>{record.layers} layers in INT8 and {len(record.float_layers)} in float, for {html.escape(target)}
 ({html.escape(TARGETS[target].why)}). Ranges by {html.escape(record.ranges)} from {html.escape(clips)} clips of
 training volunteers, sha256 {record.clips_sha256[:16]}….</p>
@@ -64,9 +51,8 @@ training volunteers, sha256 {record.clips_sha256[:16]}….</p>
 <p>Bars: from where to where each lighting alone would have the range. Grey: the range that was taken, which makes the
 largest relative rounding error of the four smallest. Behind it, per lighting: that error in decibels below the
 signal, and the divergence in bits if this layer alone is in INT8, the redder the more. {key}</p>
-{_layers(calibrated)}
-</body></html>
-"""
+{_layers(calibrated)}"""
+    return document(f"Calibration of {bundle}", body, STYLE + _STYLE)
 
 
 def _costs(record: Calibration) -> str:

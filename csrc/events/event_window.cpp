@@ -178,7 +178,8 @@ void EventWindow::make_room(size_t added) {
     std::memmove(times_.get(), times_.get() + begin_, live * sizeof(int64_t));
     std::memmove(events_.get(), events_.get() + begin_, live * sizeof(uint32_t));
   } else {
-    const size_t capacity = std::max<size_t>(needed, smallest_capacity);
+    // With room to spare: else a steady camera's next few events more would ask for new memory, ever again.
+    const size_t capacity = std::max<size_t>(needed + needed / 4, smallest_capacity);
     auto times = std::make_unique_for_overwrite<int64_t[]>(capacity);
     auto events = std::make_unique_for_overwrite<uint32_t[]>(capacity);
     std::copy_n(times_.get() + begin_, live, times.get());

@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from canthus.errors import (
+    BenchError,
     BundleError,
     CheckpointError,
     DataSetError,
@@ -60,6 +61,7 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "BenchError",
     "Bundle",
     "BundleError",
     "CheckpointError",

@@ -53,5 +53,9 @@ class EvaluationError(Error):
     """A model can't be evaluated as asked, or its results can't be written."""
 
 
+class BenchError(Error):
+    """A measurement can't be made, compared or written as asked."""
+
+
 class CalibrationError(Error):
     """INT8 can't be calibrated on what was given."""
