@@ -20,6 +20,7 @@ from canthus.bench.settings import Settings
 from canthus.cli import main
 from canthus.events import Events
 from canthus.sources import Frame, Images
+from canthus.sources.faulty import FAULTS
 from interrupts import listen
 from see_folder import make_see
 from test_stream import StandInEngine
@@ -116,6 +117,13 @@ def test_flat_out_pushes_when_the_answer_is_there():
     assert result.passed, result.checks
 
 
+def test_faults_are_put_in_and_the_books_balance():
+    result = measure(Engine(), faults=tuple(FAULTS), seconds=2)
+    assert result.passed, result.checks
+    assert {check.name for check in result.checks} == {"answered", "books balance"}
+    assert result.ledgers["packets"].ended.keys() >= {"malformed"} and result.figures["missed_frames"] > 0
+
+
 def test_speed_pushes_the_same_content_in_less_time():
     start = time.monotonic()
     result = measure(Engine(), small_loop(frames_per_second=40, frames=20), speed=4, seconds=0.5)
@@ -207,6 +215,7 @@ def test_the_same_again_is_no_regression_and_half_the_time_before_is_one(measure
         ("leave --fps", ["eye.aedat4", "--fps", "30"]),
         ("no such file", ["eye.aedat4"]),
         ("threads is 0", ["--threads", "0"]),
+        ("no fault is called 'gremlins'", ["--faults", "drops, gremlins"]),
     ],
 )
 def test_bad_input_is_told_before_anything_runs(measured, small_bundle, monkeypatch, capsys, message, arguments):

@@ -247,6 +247,7 @@ def test_what_is_no_duration_or_percentage(text):
         ("deadline", {"deadline_us": 0}),
         ("flat out", {"flat_out": True, "speed": 2}),
         ("soak", {"soak": True, "seconds": 90}),
+        ("soak", {"soak": True, "seconds": 600, "faults": ("drops",)}),
     ],
 )
 def test_a_load_that_makes_no_sense(message, settings):
@@ -351,6 +352,7 @@ SETTINGS = {
     "speed": 1.0,
     "deadline_us": 100_000,
     "threads": 2,
+    "faults": [],
     "processor": "<b>Cortex</b> & A78AE",
     "architecture": "aarch64",
     "cores": 6,
@@ -407,12 +409,20 @@ def test_only_a_change_for_the_worse_beyond_the_limit_is_a_regression(baseline):
 
 @pytest.mark.parametrize(
     "name, value",
-    [("frames_per_second", 60.0), ("threads", 4), ("content", "recording ab"), ("cores", 2), ("seconds", 200.0)],
+    [
+        ("frames_per_second", 60.0),
+        ("threads", 4),
+        ("faults", ["drops"]),
+        ("content", "recording ab"),
+        ("cores", 2),
+        ("seconds", 200.0),
+    ],
 )
 def test_only_like_is_compared_with_like(baseline, name, value):
     check_alike(SETTINGS, baseline)
     check_alike({**SETTINGS, "seconds": 100.0}, baseline)
-    with pytest.raises(BenchError, match=f"{name.replace('_', ' ')} {SETTINGS[name]!r} there, {value!r} here"):
+    message = re.escape(f"{name.replace('_', ' ')} {SETTINGS[name]!r} there, {value!r} here")
+    with pytest.raises(BenchError, match=message):
         check_alike({**SETTINGS, name: value}, baseline)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from canthus.bench.settings import Settings
 from canthus.errors import BenchError
 from canthus.events import Events
 from canthus.sources import Frame, Images, Packet
+from canthus.sources.faults import Arrival
 
 PACKET_US = 4000
 """How much time one packet of events spans, as a camera's driver gives them."""
@@ -25,13 +25,6 @@ START_US = 1_000_000
 
 _RECORDED_US = 10_000_000
 _SENSOR = (346, 260)
-
-
-class Arrival(NamedTuple):
-    """A packet, and when it comes by the sensor's clock: a frame at its time, events when the last has happened."""
-
-    at_us: int
-    packet: Packet
 
 
 class Loop:
@@ -69,7 +62,7 @@ class Loop:
         return (arrival.packet for arrival in self.arrivals())
 
     def arrivals(self) -> Iterator[Arrival]:
-        """Every packet and when it comes, without end."""
+        """Every packet and when it comes, without end: a frame at its time, events when the last has happened."""
         for lap in count():
             shift_us = START_US + lap * self.period_us
             for at_us, packet in self._lap:

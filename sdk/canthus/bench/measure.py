@@ -20,6 +20,7 @@ from canthus.bench.tally import Snapshot, Tally
 from canthus.bench.watch import Watch
 from canthus.engine import Engine
 from canthus.live.stream import LiveStream
+from canthus.sources.faulty import FaultySource
 
 _SOON_NS = 20_000_000
 _DRAIN_SECONDS = 1.0
@@ -65,7 +66,8 @@ def measure_engine(engine: Engine, settings: Settings, loop: Loop, progress: Pro
     start_ns = time.monotonic_ns() + _SOON_NS
     begin_ns = start_ns + round(warm_up_us * 1000 / settings.speed)
     end_ns = begin_ns + round(settings.seconds * 1e9)
-    tally = Tally(begin_ns, end_ns, settings.deadline_us, reference)
+    tally = Tally(begin_ns, end_ns, settings.deadline_us, None if settings.faults else reference)
+    arrivals = FaultySource(loop, settings.faults, settings.seed).arrivals()
 
     def take(expression: canthus.Expression) -> None:
         tally.answer(expression, live.costs_us, time.monotonic_ns())
@@ -76,9 +78,9 @@ def measure_engine(engine: Engine, settings: Settings, loop: Loop, progress: Pro
     with live, Watch(total_seconds, tell) as watch:
         begun = time.process_time(), time.thread_time()
         if settings.flat_out:
-            push_as_answers_come(loop.arrivals(), live, tally, end_ns)
+            push_as_answers_come(arrivals, live, tally, end_ns)
         else:
-            push_on_time(loop.arrivals(), live, tally, start_ns, end_ns, settings.speed)
+            push_on_time(arrivals, live, tally, start_ns, end_ns, settings.speed)
         cost = Cost(total_seconds, time.process_time() - begun[0], time.thread_time() - begun[1])
         live.drain(_DRAIN_SECONDS)
         tally.close(time.monotonic_ns())
@@ -96,6 +98,7 @@ def conditions(settings: Settings, loop: Loop) -> dict[str, Any]:
         "speed": settings.speed,
         "deadline_us": settings.deadline_us,
         "threads": settings.threads,
+        "faults": list(settings.faults),
         **machine(),
     }
 

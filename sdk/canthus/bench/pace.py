@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from canthus.bench.content import Arrival
 from canthus.bench.tally import Tally
 from canthus.events import Events
 from canthus.live.stream import LiveStream
+from canthus.sources.faults import Arrival
 
 _PATIENCE_SECONDS = 0.2
 

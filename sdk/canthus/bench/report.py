@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 from canthus.bench.baseline import Row
 from canthus.bench.plots import STYLE as PLOTS
@@ -55,7 +56,7 @@ def page(result: Result, rows: list[Row], changed: list[str]) -> str:
 <p>Since the start, with the time to warm up.</p>
 {_ledgers(result)}
 <h2>Measured with</h2>
-{_table([(name.replace("_", " "), str(value)) for name, value in {**result.settings, **result.versions}.items()])}
+{_table([(name.replace("_", " "), _text(value)) for name, value in {**result.settings, **result.versions}.items()])}
 """
     return document(f"{what} on this device", body, STYLE + PLOTS + _OWN_STYLE + DARK)
 
@@ -173,6 +174,10 @@ def _ledgers(result: Result) -> str:
         counts = "".join(f"<td>{ledger.ended[reason]:,}" if reason in ledger.ended else "<td>" for reason in reasons)
         rows.append(f"<tr><td>{name}<td>{ledger.came:,}{counts}<td>{ledger.waiting:,}</tr>")
     return f"<table>{''.join(rows)}</table>"
+
+
+def _text(value: Any) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)
 
 
 def _table(pairs: Sequence[tuple[str, str]]) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from canthus.errors import BenchError
+from canthus.sources.faulty import FAULTS
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
@@ -23,7 +24,8 @@ class Settings:
         soak: watch memory and drift, too.
         deadline_us: an answer that comes later than this is a miss.
         threads: that the engine may use.
-        seed: of the made-up content.
+        seed: of the made-up content, and of the faults.
+        faults: kinds that are put in, names of `canthus.sources.faulty.FAULTS`.
 
     Raises:
         BenchError: a value that makes no sense.
@@ -38,6 +40,7 @@ class Settings:
     deadline_us: int = 100_000
     threads: int = 2
     seed: int = 0
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for value, name, low, high in (
@@ -51,6 +54,10 @@ class Settings:
                 raise BenchError(f"{value:g} {name}: give {low:g} to {high:g}")
         if self.flat_out and self.speed != 1:
             raise BenchError("flat out has no pace that a speed could change; leave one of them away")
+        if unknown := [kind for kind in self.faults if kind not in FAULTS]:
+            raise BenchError(f"no fault is called {unknown[0]!r}; there are {', '.join(FAULTS)}")
+        if self.soak and self.faults:
+            raise BenchError("a soak watches a sensor that works; leave faults away")
         if self.soak and self.seconds < SOAK_SECONDS:
             raise BenchError(
                 f"a soak of {self.seconds:g} s: memory is watched from the first minute on; give at least "

@@ -34,7 +34,8 @@ def load(settings: dict[str, Any]) -> str:
     pace = f"{frames} and {events} a second" + (f", at {settings['speed']:g} times" if settings["speed"] != 1 else "")
     if settings["mode"] == "flat out":
         pace = f"as fast as answers come, {events} for every {frames}"
-    return f"{pace}; {settings['content']}; {settings['seconds']:g} s; {settings['threads']} threads"
+    faults = f"; with faults: {', '.join(settings['faults'])}" if settings["faults"] else ""
+    return f"{pace}; {settings['content']}; {settings['seconds']:g} s; {settings['threads']} threads{faults}"
 
 
 def compared(rows: list[Row], most: float) -> str:

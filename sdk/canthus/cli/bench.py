@@ -20,6 +20,7 @@ from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
 from canthus.errors import BenchError
 from canthus.page import write_whole
+from canthus.sources.faulty import FAULTS
 
 _USUAL = Settings()
 _LINE_SECONDS = 60
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--soak", metavar="DURATION", help="as --duration, and check memory and drift")
     parser.add_argument("--speed", type=float, default=1.0, help="times real time (default: 1)")
     parser.add_argument("--flat-out", action="store_true", help="push each frame when the one before has its answer")
+    every = ",".join(FAULTS)
+    parser.add_argument("--faults", nargs="?", const=every, metavar="KINDS", help=f"put in, of {every} (default: all)")
     parser.add_argument("--deadline", default="100ms", help="a later answer is a miss (default: 100ms)")
     parser.add_argument("--threads", type=int, default=2, help="that the engine may use (default: 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures; a later run's baseline")
@@ -99,6 +102,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         soak=arguments.soak is not None,
         deadline_us=round(1e6 * parse_duration(arguments.deadline)),
         threads=arguments.threads,
+        faults=tuple(filter(None, (kind.strip() for kind in (arguments.faults or "").split(",")))),
     )
 
 
