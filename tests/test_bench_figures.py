@@ -151,9 +151,10 @@ def test_the_same_frame_twice_and_a_clock_that_is_set_back():
     tally = Tally(0, SECOND, 100_000, None)
     for n, time_us in enumerate([100, 200, 200, 5, None, 6]):
         tally.push(time_us, 10 * n * MS)
-    for time_us in (200, 6, 6):
-        tally.answer(expression(time_us), {}, 60 * MS)
+    for time_us, ms in ((200, 60), (6, 90), (6, 95)):
+        tally.answer(expression(time_us), {}, ms * MS)
     assert (tally.frames, tally.unanswered) == (6, 4)
+    assert tally.latencies.largest == 60_000  # both frames of 200 ended with the first answer
 
 
 def test_answers_are_compared_but_for_those_whose_first_moment_was_left_out():
