@@ -216,6 +216,17 @@ def test_events_that_come_seconds_before_the_frames_of_another_clock_set_no_cloc
     assert live.answers[-1].missing == ()
 
 
+def test_one_damaged_time_doesnt_move_the_offset_between_two_clocks():
+    live = VirtualLive(separate_clocks=True)
+    end_us = push_camera(live, 10**12, 10**9, 2.5)
+    one = np.ones(1, np.int16)
+    live.push(Events(np.array([10**9 + 2_500_000 + 700_000]), one, one, one == 1), end_us)
+    push_camera(live, end_us, 10**9 + 2_500_000, 1.0)
+    live.finish()
+    assert live.answering.offset_us == 0
+    assert live.answers[-1].missing == ()
+
+
 @pytest.mark.parametrize("back_us", [99_000, 199_000, 201_000, 450_000, 700_000, 999_000, 1_001_000])
 @pytest.mark.parametrize("before", [0.05, 0.2, 0.7, 3.0])
 @pytest.mark.parametrize("separate_clocks", [False, True])
