@@ -1,13 +1,15 @@
 """Faults put in on purpose: that they are what they say, and that the live stream takes them, alone and in pairs."""
 
+import resource
 import threading
 from collections import Counter
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from canthus import Events, Frame, Images, LiveStream, SourceError
+from canthus import Events, Frame, Images, LiveStream, SourceError, Stream
 from canthus.live.feed import feed
 from canthus.sources.faulty import FAULTS, FaultySource, true_arrivals
 from test_stream import SENSOR, StandInEngine
@@ -214,6 +216,17 @@ def test_events_that_come_seconds_before_the_frames_of_another_clock_set_no_cloc
     assert live.answers[-1].missing == ()
 
 
+def test_one_damaged_time_doesnt_move_the_offset_between_two_clocks():
+    live = VirtualLive(separate_clocks=True)
+    end_us = push_camera(live, 10**12, 10**9, 2.5)
+    one = np.ones(1, np.int16)
+    live.push(Events(np.array([10**9 + 2_500_000 + 700_000]), one, one, one == 1), end_us)
+    push_camera(live, end_us, 10**9 + 2_500_000, 1.0)
+    live.finish()
+    assert live.answering.offset_us == 0
+    assert live.answers[-1].missing == ()
+
+
 @pytest.mark.parametrize("back_us", [99_000, 199_000, 201_000, 450_000, 700_000, 999_000, 1_001_000])
 @pytest.mark.parametrize("before", [0.05, 0.2, 0.7, 3.0])
 @pytest.mark.parametrize("separate_clocks", [False, True])
@@ -225,6 +238,29 @@ def test_a_clock_set_back_costs_half_a_second_at_most(separate_clocks, back_us, 
     assert_all_is_accounted_for(live)
     after = [answer for answer in live.answers if answer.delivered_us > set_us]
     assert after[0].delivered_us - set_us < 500_000 and after[-1].missing == ()
+
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc, as Linux has")
+def test_the_memory_of_a_storm_is_bounded_and_given_back():
+    stream, at = Stream(StandInEngine(), SENSOR), np.zeros(200_000, np.int16)
+    steps = np.arange(200_000) // 20
+
+    def take(per_packet, packets, begin_us):
+        for i in range(packets):
+            t = begin_us + 10_000 * i + steps[:: 200_000 // per_packet]
+            stream.insert_events(t, at[:per_packet], at[:per_packet], at[:per_packet] == 0, 0, 10**9)
+        return resident_mb()
+
+    calm = take(10_000, 200, 0)
+    storm = take(200_000, 100, 2_000_000)
+    longer = take(200_000, 100, 3_000_000)
+    after = take(10_000, 800, 4_000_000)
+    assert storm - calm < 150 and longer - storm < 10
+    assert after - calm < 20
 
 
 @pytest.mark.parametrize("kinds", ALONE_AND_IN_PAIRS, ids=", ".join)

@@ -174,7 +174,7 @@ void EventWindow::make_room(size_t added) {
   if (end_ + added <= capacity_) return;
   const size_t live = end_ - begin_, needed = 2 * (live + added);
   // At least half is free then, so moving back stays rare; after a storm, what it took is given back.
-  if (needed <= capacity_ && capacity_ <= std::max<size_t>(8 * needed, smallest_capacity)) {
+  if (needed <= capacity_ && capacity_ <= std::max<size_t>(4 * needed, smallest_capacity)) {
     std::memmove(times_.get(), times_.get() + begin_, live * sizeof(int64_t));
     std::memmove(events_.get(), events_.get() + begin_, live * sizeof(uint32_t));
   } else {

@@ -19,7 +19,7 @@ from canthus.images import check_grey
 Image = NDArray[np.uint8]
 
 _KEPT_US = 1_000_000
-_KEPT_EVENTS = 4_000_000  # 200 ms of the worst storms; some 50 MB, which are given back when they are over
+_KEPT_EVENTS = 4_000_000  # 200 ms of the worst storms; some 100 MB, given back when they are over
 
 
 class Inserted(NamedTuple):

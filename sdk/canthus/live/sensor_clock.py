@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from statistics import median_low
 
 JUMP_US = 1_000_000
 """Times further apart than this are not of one clock that runs on."""
@@ -46,9 +47,10 @@ class ClockOffset:
     """How far two sensors' clocks are apart, from when their packets arrive.
 
     A packet arrives later than its time, by the way it takes; of many, the quickest has next to no way to wait
-    on. So the smallest (arrival - time) of the newest seconds is that clock's offset to the host's, as in Cristian's
-    algorithm and NTP's clock filter (RFC 5905, 10), and the difference of two such is the offset of the clocks. A
-    drift is followed since old seconds are let go. What it can't see is a difference between the quickest ways.
+    on. So the smallest (arrival - time) of a second is that clock's offset to the host's, as in Cristian's algorithm
+    and NTP's clock filter (RFC 5905, 10), and the difference of two such is the offset of the clocks. Of the newest
+    seconds the middle one counts: a damaged time spoils its own second only, and a drift is followed since old seconds
+    are let go. What it can't see is a difference between the quickest ways.
     """
 
     _SECONDS = 8
@@ -73,7 +75,7 @@ class ClockOffset:
         events, frames = (self._quickest[kind] for kind in ("events", "frames"))
         if not events or not frames:
             return None
-        return min(way for _, way in events) - min(way for _, way in frames)
+        return median_low(way for _, way in events) - median_low(way for _, way in frames)
 
     def forget(self) -> None:
         """A clock was set, and the other may have been set by less than shows."""
