@@ -19,6 +19,7 @@ COMMANDS = {
     "inspect": ("canthus.cli.inspect", "say what a bundle holds and where it comes from"),
     "verify": ("canthus.cli.verify", "check that this machine computes what the checkpoint computed"),
     "run": ("canthus.cli.run", "read expressions from a recording"),
+    "monitor": ("canthus.cli.monitor", "watch a live stream on a web page: images, expressions, health"),
 }
 """Each command's module, which has `add_arguments(parser)` and `run(arguments)`, and what it does."""
 
