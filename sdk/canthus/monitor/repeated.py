@@ -26,8 +26,10 @@ class Repeated:
         while True:
             is_first = True
             for packet in self._recording:
+                if isinstance(packet, Events) and not len(packet.t):
+                    continue
                 if is_first and newest_us is not None:
-                    later_us = newest_us + _PAUSE_US - time_of(packet)
+                    later_us = newest_us + _PAUSE_US - _begin(packet)
                 is_first = False
                 packet = _delayed(packet, later_us)
                 newest_us = time_of(packet)
@@ -43,6 +45,10 @@ class Repeated:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._recording.__exit__(kind, error, trace)
+
+
+def _begin(packet: Packet) -> int:
+    return int(packet.t[0]) if isinstance(packet, Events) else packet.time_us
 
 
 def _delayed(packet: Packet, later_us: int) -> Packet:

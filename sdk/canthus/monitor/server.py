@@ -104,6 +104,8 @@ class _Listener(socketserver.ThreadingTCPServer):
             for file in _PAGE.iterdir()
         }
         try:
+            if not 0 <= port < 1 << 16:  # some systems would take another
+                raise OverflowError("a port is 0 to 65535")
             self.address_family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             super().__init__(address, _Request)  # type: ignore[arg-type]
         except (OSError, OverflowError, UnicodeError) as error:
