@@ -63,8 +63,9 @@ class Reader:
 
     def until(self, *states):
         """All updates until the first of such a state."""
-        updates = []
+        updates, end = [], time.monotonic() + 15
         for update in self:
+            assert time.monotonic() < end, f"nothing of {states} for 15 s"
             updates.append(update)
             if update.get("state") in states:
                 return updates

@@ -132,6 +132,7 @@ def test_nothing_of_a_request_is_logged(remote, capfd):
     [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000, b"\x16\x03\x01\r\n\r\n", b"GET\r\n\r\n", b"\r\n\r\n"],
 )
 def test_what_is_no_request_is_let_go(local, request_bytes, capfd):
+    began = time.monotonic()
     with socket.create_connection(("127.0.0.1", urlsplit(local).port), timeout=5) as connection:
         connection.sendall(request_bytes)
         answer = b""
@@ -139,6 +140,7 @@ def test_what_is_no_request_is_let_go(local, request_bytes, capfd):
             while part := connection.recv(4096):
                 answer += part
     assert b"200" not in answer and b"canthus monitor" not in answer
+    assert time.monotonic() - began < 3  # before the time for a request is over
     assert get(local)[0] == 200
     assert capfd.readouterr().err == ""
 

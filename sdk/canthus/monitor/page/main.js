@@ -10,7 +10,7 @@ import { element, fill, milliseconds } from "./elements.js";
 history.replaceState(null, "", location.pathname);
 
 const RETRY_MS = 2000; // where the browser has given up by itself
-const SILENCE_MS = 5000; // health comes twice a second
+const SILENCE_MS = 3000; // health comes twice a second
 
 const shown = { about: null, answers: [], now: 0, health: null, healthAt: 0, costs: {}, picture: null };
 let drawIsDue = false;
