@@ -222,6 +222,15 @@ def test_a_recording_waits_for_the_first_page():
         assert monitor.over.wait(5)
 
 
+@pytest.mark.parametrize("damaged", [2**61, -(2**61), 10**15 + 3600 * 10**6])
+def test_a_damaged_time_in_a_recording_is_not_waited_for(damaged):
+    source = Recorded(0.5)
+    source.frames[4] = damaged, source.frames[4][1]
+    with served(source) as (monitor, url):
+        Reader(url).until("ended")
+        assert monitor._live.health.frames.came == len(source.frames)
+
+
 def test_a_camera_waits_for_nobody():
     with Monitor(StandInEngine(), Recorded(is_live=True), "") as monitor:
         assert monitor.over.wait(5)

@@ -6,6 +6,7 @@ import threading
 import time
 
 from canthus.events import Events
+from canthus.live.sensor_clock import JUMP_US
 from canthus.live.stream import LiveStream
 from canthus.sources import Packet, Source
 
@@ -20,11 +21,14 @@ def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float =
         SourceError: the source can't be read on; all before was pushed.
     """
     begin: tuple[int, float] | None = None
+    before = 0
     for packet in source:
         if not source.is_live:
             t = time_of(packet)
-            if begin is None:
+            # A time that jumped may be damage, and is not waited for; nor is a pause that long.
+            if begin is None or abs(t - before) > JUMP_US:
                 begin = t, time.monotonic()
+            before = t
             due = begin[1] + (t - begin[0]) / 1e6 / speed
             stop.wait(max(0.0, due - time.monotonic()))
         if stop.is_set():
