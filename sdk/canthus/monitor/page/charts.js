@@ -37,6 +37,7 @@ function drawLeaders(plot, answers, across, labels) {
     else runs.push({ label, begin: bin, end: bin + 1 });
   }
   context.textAlign = "left";
+  context.font = "11px system-ui, sans-serif";
   for (const run of runs) {
     const from = Math.max(plot.left, across(run.begin * BIN_SECONDS));
     const to = Math.min(across(answers.at(-1).at), across(run.end * BIN_SECONDS));
@@ -91,7 +92,7 @@ function drawNames(plot, newest, x, down, labels) {
 }
 
 export function drawLatency(canvas, answers, now, about, [p50, p99]) {
-  const plot = begin(canvas, { left: 44, right: 34, top: 8, bottom: 22 });
+  const plot = begin(canvas, { left: 54, right: 34, top: 8, bottom: 22 });
   const across = (at) => plot.left + plot.width * (1 - (now - at) / about.shown_seconds);
   const top = roundUp(Math.max(1000, ...answers.map((answer) => answer.latency_us)));
   const down = (us) => plot.top + plot.height * (1 - us / top);
