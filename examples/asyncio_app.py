@@ -1,6 +1,6 @@
 """Expressions in an asyncio app: one task feeds the stream, another reads it.
 
-    python examples/asyncio_app.py eye.canthus recording.aedat4
+python examples/asyncio_app.py eye.canthus recording.aedat4
 """
 
 import asyncio

@@ -9,6 +9,7 @@ expression = stream.push_frame(image, t)
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from canthus.errors import (
@@ -27,6 +28,10 @@ from canthus.errors import (
     SourceError,
     TrainingError,
 )
+
+# From 1.29 on, ONNX Runtime reports every session to its maker, and keeps an id of the device in the user's home,
+# unless it is told not to before it starts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from canthus.bundle import Bundle, read_bundle

@@ -29,6 +29,10 @@ class LiveError(Error):
     """A live stream can't be set up as asked."""
 
 
+class MonitorError(Error):
+    """The page of `canthus monitor` can't be served as asked."""
+
+
 class ExportError(Error):
     """A network could not be exported, or what was exported doesn't compute the same."""
 

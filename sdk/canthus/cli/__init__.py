@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": ("canthus.cli.verify", "check that this machine computes what the checkpoint computed"),
     "run": ("canthus.cli.run", "read expressions from a recording"),
     "bench": ("canthus.cli.bench", "measure how fast and how steadily this device answers"),
+    "monitor": ("canthus.cli.monitor", "watch a live stream on a web page: images, expressions, health"),
 }
 """Each command's module, which has `add_arguments(parser)` and `run(arguments)`, and what it does."""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 from canthus.events import Events
+from canthus.live.sensor_clock import JUMP_US
 from canthus.live.stream import LiveStream
 from canthus.sources import Packet, Source
 from canthus.sources.faulty import FaultySource
@@ -22,10 +23,13 @@ def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float =
         SourceError: the source can't be read on; all before was pushed.
     """
     begin: tuple[int, float] | None = None
+    before = 0
     for t, packet in _arrivals(source):
         if not source.is_live:
-            if begin is None:
+            # A time that jumped may be damage, and is not waited for; nor is a pause that long.
+            if begin is None or abs(t - before) > JUMP_US:
                 begin = t, time.monotonic()
+            before = t
             due = begin[1] + (t - begin[0]) / 1e6 / speed
             stop.wait(max(0.0, due - time.monotonic()))
         if stop.is_set():

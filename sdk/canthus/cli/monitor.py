@@ -1,0 +1,59 @@
+"""`canthus monitor`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from pathlib import Path
+
+import canthus
+from canthus.monitor.monitor import Monitor
+from canthus.monitor.repeated import Repeated
+from canthus.monitor.server import PageServer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Watch a live stream on a web page: the eye and event images, the expression and all probabilities\n"
+        "over time, latency, and what became of every frame and event. A recording plays in real time, from\n"
+        "when the page is first opened. Nothing is stored."
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  canthus monitor eye.canthus recording.aedat4\n"
+        "  canthus monitor eye.canthus recording.aedat4 --host 0.0.0.0   a phone can watch: by the printed address\n"
+        "\n"
+        "Only this machine can open the page, unless --host says otherwise: then everyone who has the printed\n"
+        "address with its token can, and what they see goes over the network unencrypted. Where that isn't\n"
+        "wanted, leave --host out and tunnel: ssh -L 8765:127.0.0.1:8765 DEVICE."
+    )
+    parser.add_argument("bundle", help="a .canthus file")
+    parser.add_argument("source", help="an AEDAT4 recording, or a SEE sequence folder (SEE/frame/LABEL/NAME)")
+    parser.add_argument("--loop", action="store_true", help="begin a recording again at its end")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8765, help="to listen at; 0 for a free one (default: 8765)")
+    parser.add_argument("--threads", type=int, default=2, help="that the engine may use (default: 2)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    engine = canthus.load(arguments.bundle, threads=arguments.threads)
+    title = f"{Path(arguments.bundle).name} on {Path(arguments.source).name}"
+    with (
+        canthus.open(arguments.source) as source,
+        Monitor(engine, Repeated(source) if arguments.loop else source, title) as monitor,
+        PageServer(monitor, arguments.host, arguments.port) as server,
+    ):
+        print(f"{title}: open {server.url}", flush=True)
+        if not source.is_live:
+            print("The recording begins when the page is opened. Ctrl-C ends.", flush=True)
+        try:
+            monitor.over.wait()
+            if monitor.failure is not None:
+                print(f"canthus: error: {monitor.failure}", file=sys.stderr, flush=True)
+            threading.Event().wait()  # the page goes on showing how it ended
+        except KeyboardInterrupt:
+            if monitor.failure is None:
+                raise
+    return 2
