@@ -79,7 +79,8 @@ class Pictures:
         if moment is None:
             return
         try:
-            window.insert(*prepare(packet), moment.time_us - _KEPT_US, moment.time_us + _KEPT_US)
+            earliest, latest = moment.time_us - _KEPT_US, moment.time_us + _KEPT_US
+            window.insert(*prepare(packet), earliest, latest, useful_from=earliest)
         except EventError:
             return
 
