@@ -23,7 +23,8 @@ def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float =
     begin: tuple[int, float] | None = None
     before = 0
     for packet in source:
-        if not source.is_live:
+        is_empty = isinstance(packet, Events) and not len(packet.t)
+        if not source.is_live and not is_empty:
             t = time_of(packet)
             # A time that jumped may be damage, and is not waited for; nor is a pause that long.
             if begin is None or abs(t - before) > JUMP_US:
