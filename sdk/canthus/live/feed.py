@@ -25,7 +25,7 @@ def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float =
     begin: tuple[int, float] | None = None
     before = 0
     for t, packet in _arrivals(source):
-        if not source.is_live:
+        if t is not None and not source.is_live:
             # A time that jumped may be damage, and is not waited for; nor is a pause that long.
             if begin is None or abs(t - before) > JUMP_US:
                 begin = t, time.monotonic()
@@ -37,14 +37,15 @@ def feed(source: Source, live: LiveStream, stop: threading.Event, speed: float =
         live.push(packet)
 
 
-def _arrivals(source: Source) -> Iterable[tuple[int, Packet]]:
+def _arrivals(source: Source) -> Iterable[tuple[int | None, Packet]]:
+    """Packets and when they come, None for an empty one, which tells no time."""
     if isinstance(source, FaultySource):  # its packets' own times may jump
         return source.arrivals()
-    return ((time_of(packet), packet) for packet in source)
+    return ((None if isinstance(p, Events) and len(p.t) == 0 else time_of(p), p) for p in source)
 
 
 def time_of(packet: Packet) -> int:
     """When a packet is complete, by the sensor's clock: its newest time, in microseconds."""
     if isinstance(packet, Events):
-        return int(packet.t[-1]) if len(packet.t) else 0
+        return int(packet.t[-1])
     return packet.time_us
