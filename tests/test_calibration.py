@@ -13,6 +13,7 @@ import canthus_calibration.calibrate as calibrating
 from canthus.cli import main
 from canthus.runtimes.onnxruntime import open_session
 from canthus_calibration.fallback import Goal, fewest_in_float
+from canthus_calibration.kept_weights import shrink_weights
 from canthus_calibration.layers import Layer
 from canthus_calibration.network import Network, answers_of
 from canthus_calibration.subsets import Drawn, decode
@@ -198,29 +199,41 @@ LAYERS = [Layer(f"prime.{number}", str(number), (), 0) for number in range(20)]
 COSTS = {layer.name: {"Low": float(place)} for place, layer in enumerate(LAYERS)}
 
 
+def always(in_float):
+    return True
+
+
+@pytest.mark.parametrize("about", [-1.0, 0.0, 30.0, 100.0, 1e9])  # guesses 20, 19, 12, 6 and none
 @pytest.mark.parametrize("needed", [0, 1, 2, 7, 19, 20])
-def test_fallback_keeps_as_few_as_needed(needed):
+def test_fallback_keeps_as_few_as_needed(needed, about):
     trials = []
 
-    def good(in_float):
+    def enough(in_float):
         trials.append(len(in_float))
         return len(in_float) >= needed
 
-    kept = fewest_in_float(LAYERS, COSTS, [], good)
+    kept = fewest_in_float(LAYERS, COSTS, [], about, enough, always)
     assert [layer.name for layer in kept] == [f"prime.{19 - place}" for place in range(needed)]
-    assert len(trials) <= 12
+    assert len(trials) <= 9 and len(trials) == len(set(trials))
+
+
+@pytest.mark.parametrize("likely, needed, kept", [(0, 2, 2), (5, 5, 5), (5, 7, 7), (8, 11, 12), (8, 21, 20)])
+def test_fallback_keeps_more_where_the_thorough_trial_asks_for_it(likely, needed, kept):
+    quick, thorough = (lambda in_float, n=n: len(in_float) >= n for n in (likely, needed))
+    assert len(fewest_in_float(LAYERS, COSTS, [], 1.0, quick, thorough)) == kept
 
 
 def test_layers_without_a_range_stay_in_float():
     must = [LAYERS[0]]
-    assert fewest_in_float(LAYERS, COSTS, must, lambda in_float: True) == must
-    kept = fewest_in_float(LAYERS, COSTS, must, lambda in_float: len(in_float) >= 3)
+    assert fewest_in_float(LAYERS, COSTS, must, 1e9, always, always) == must
+    kept = fewest_in_float(LAYERS, COSTS, must, 1e9, lambda in_float: len(in_float) >= 3, always)
     assert [layer.name for layer in kept] == ["prime.0", "prime.19", "prime.18"]
 
 
 def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see, tmp_path, monkeypatch):
     """A goal that INT8 can't hold everywhere leaves layers in float, and the bundle says which and why."""
-    monkeypatch.setattr(calibrating, "TRIED", Goal(agreement=100.0, uar_loss=0.0))
+    for name in ("LIKELY", "TRIED"):
+        monkeypatch.setattr(calibrating, name, Goal(agreement=100.0, uar_loss=0.0))
     found = []
     compare = calibrating.compare
 
@@ -330,15 +343,32 @@ def test_open_session_as_written_fuses_nothing(float_graphs):
     assert np.abs(one - other).max() < 1e-3
 
 
-def test_layers_in_float_keep_halves_and_answer_as_before(float_graphs, drawn):
+def test_layers_in_float_keep_small_weights_and_answer_as_before(float_graphs, drawn):
     network = Network(float_graphs, TARGETS["x86"])
-    halved = network.quantised({name: {} for name in float_graphs}, [])
-    kept = {i.data_type for graph in halved.values() for i in graph.graph.initializer if i.name.endswith(".float16")}
-    assert kept == {onnx.TensorProto.FLOAT16}
-    size, before = (sum(len(g.SerializeToString()) for g in graphs.values()) for graphs in (halved, network.graphs))
-    assert size < 0.62 * before
-    few = answers_of(network.graphs, drawn), answers_of(halved, drawn)
-    assert 0 < np.abs(few[0] - few[1]).max() < 2e-3
+    shrunk = network.quantised({name: {} for name in float_graphs}, [])
+    kept = {i.name.rpartition(".")[2]: i.data_type for graph in shrunk.values() for i in graph.graph.initializer}
+    assert kept["float16"] == onnx.TensorProto.FLOAT16 and kept["int8"] == onnx.TensorProto.INT8
+    size, before = (sum(len(g.SerializeToString()) for g in graphs.values()) for graphs in (shrunk, network.graphs))
+    assert size < 0.55 * before
+    few = answers_of(network.graphs, drawn), answers_of(shrunk, drawn)
+    assert 0 < np.abs(few[0] - few[1]).max() < 5e-3
+
+
+@pytest.mark.parametrize("kind, dtype, within", [("Gemm", np.int8, 1 / 254), ("Conv", np.float16, 2**-11)])
+def test_kept_weights_of_any_size_are_as_near_as_their_type_allows(kind, dtype, within):
+    weights = np.array([[2e5, -3.0], [0.5, 6e4], [0.0, 0.0]], np.float32)
+    kernel = weights if kind == "Gemm" else weights[..., np.newaxis, np.newaxis]
+    columns = np.eye(2, dtype=np.float32).reshape(2, 2, *kernel.shape[2:])
+    node = onnx.helper.make_node(kind, ["x", "w"], ["y"], "layer", **({"transB": 1} if kind == "Gemm" else {}))
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "xy"]
+    initializer = onnx.numpy_helper.from_array(kernel, "w")
+    graph = onnx.helper.make_graph([node], "wide", values[:1], values[1:], [initializer])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    shrink_weights(model, {"layer"})
+    assert onnx.numpy_helper.to_array(model.graph.initializer[0]).dtype == dtype
+    y = open_session("wide", model.SerializeToString(), 1, None).run(None, {"x": columns})[0]
+    largest = np.abs(weights).max(1)
+    assert (np.abs(y.reshape(2, 3) - weights.T) <= within * largest * 1.001).all()
 
 
 def test_a_goal_asks_for_all_it_names():

@@ -279,7 +279,7 @@ def test_the_stream_takes_whatever_is_pushed():
         assert live.drain(30)
         health = live.health
         assert health.frames.came == pushed and health.frames.balanced and health.packets.balanced
-        assert health.frames.ended["malformed"] > 20 and health.packets.ended["malformed"] > 20
+        assert health.frames.ended["malformed"] > 5 and health.packets.ended["malformed"] > 20
 
 
 def test_the_threaded_stream_takes_all_of_it_at_once():

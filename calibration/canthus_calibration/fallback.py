@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,25 +41,47 @@ def fewest_in_float(
     layers: Sequence[Layer],
     costs: Mapping[str, Mapping[str, float]],
     must: Sequence[Layer],
+    about: float,
+    likely: Callable[[list[Layer]], bool],
     good: Callable[[list[Layer]], bool],
 ) -> list[Layer]:
     """The layers to keep in float, costliest first behind those that `must`.
 
-    Their number is doubled until the goal holds and then halved in between: some ten trials, however many
-    layers there are. With all in float the goal holds by itself, so it ends.
+    Their number is halved or doubled from a guess, `about`, until it lies between two between which `likely` begins
+    to hold, and then in between: some six trials, if the guess is good. From there it grows by a quarter until
+    `good` holds. With all in float it ends.
 
     Args:
         costs: by layer's name and lighting.
-        good: whether the goal holds with these layers in float.
+        about: what the layers in INT8 may cost together in the worst lighting, if costs add up.
+        likely: a quick trial: whether the goal may hold with these layers in float.
+        good: a thorough one: whether it does.
     """
     others = [layer for layer in layers if layer not in must]
     ordered = [*must, *sorted(others, key=lambda layer: -worst(costs[layer.name])[1])]
-    if good(ordered[: len(must)]):
-        return ordered[: len(must)]
-    bad, fine = len(must), len(must) + 1
-    while fine < len(ordered) and not good(ordered[:fine]):
-        bad, fine = fine, min(len(must) + 2 * (fine - len(must)), len(ordered))
+    left = list(itertools.accumulate(worst(costs[layer.name])[1] for layer in reversed(ordered)))
+    guess = sum(cost > about for cost in left)
+    count = _fewest(len(must), len(ordered), guess, lambda count: likely(ordered[:count]))
+    while count < len(ordered) and not good(ordered[:count]):
+        count = min(count + max(count // 4, 1), len(ordered))
+    return ordered[:count]
+
+
+def _fewest(least: int, most: int, guess: int, holds: Callable[[int], bool]) -> int:
+    """The smallest number that holds, if those above it do; `most` at last, tried or not."""
+    step, fine = 1, min(max(guess, least), most)
+    if fine == most or holds(fine):
+        bad = least - 1
+        while (trial := fine - step) >= least:
+            if not holds(trial):
+                bad = trial
+                break
+            fine, step = trial, 2 * step
+    else:
+        bad = fine
+        while (fine := min(bad + step, most)) < most and not holds(fine):
+            bad, step = fine, 2 * step
     while fine - bad > 1:
         middle = (bad + fine) // 2
-        bad, fine = (bad, middle) if good(ordered[:middle]) else (middle, fine)
-    return ordered[:fine]
+        bad, fine = (bad, middle) if holds(middle) else (middle, fine)
+    return fine

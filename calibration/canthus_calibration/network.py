@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import onnx
 
-from canthus_calibration.halves import store_halves
 from canthus_calibration.images import round_means
+from canthus_calibration.kept_weights import shrink_weights
 from canthus_calibration.layers import Layer, find_layers
 from canthus_calibration.observe import inputs_of, observe
 from canthus_calibration.parts import split
 from canthus_calibration.quantise import quantise
 from canthus_calibration.ranges import Reconciled, reconcile
-from canthus_calibration.running import Array, run
+from canthus_calibration.running import Array, opened, run
 from canthus_calibration.subsets import Drawn
 from canthus_calibration.targets import Target
 
@@ -45,12 +47,14 @@ class Network:
     def features(self, drawn: Drawn) -> list[Array]:
         """What each encoder gives, (N, features) float32 each."""
         inputs = inputs_of(self.encoders, drawn)
-        return [run(part.graph, part.model, images)[0] for part, images in zip(self.encoders, inputs, strict=True)]
+        encoders = zip(self.encoders, inputs, strict=True)
+        return [run(opened(part.graph, part.model), images)[0] for part, images in encoders]
 
     def answers(self, features: list[Array], head: onnx.ModelProto | None = None) -> Array:
         """The head's probabilities (N, labels) for the features; `head` may be another model of it."""
         feed = dict(zip(self.head.inputs, features, strict=True))
-        return run("react", head or self.head.model, feed)[self.head.outputs.index("probabilities")]
+        session = opened("react", head) if head else self._opened_head
+        return run(session, feed)[self.head.outputs.index("probabilities")]
 
     def observe(self, drawn: Drawn, features: list[Array], estimator: str, report: Report) -> Ranges:
         """The range of every activation that a layer reads."""
@@ -72,11 +76,11 @@ class Network:
         return ranges
 
     def quantised(self, ranges: Ranges, layers: Collection[Layer]) -> dict[str, onnx.ModelProto]:
-        """Both graphs with `layers` in INT8, and the weights of the others in float16."""
+        """Both graphs with `layers` in INT8, and small weights in the others."""
         graphs = {name: self._quantise(name, graph, ranges, layers) for name, graph in self.graphs.items()}
         for name, graph in graphs.items():
             others = [layer for layer in self.layers if layer not in layers and layer.name.startswith(f"{name}.")]
-            store_halves(graph, {layer.node for layer in others})
+            shrink_weights(graph, {layer.node for layer in others})
         return graphs
 
     def with_only(self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array]) -> Array:
@@ -87,9 +91,13 @@ class Network:
             if part.graph == graph and any(node.name == layer.node for node in part.model.graph.node):
                 changed = self._quantise(graph, part.model, ranges, [layer])
                 own = [*features]
-                own[place] = run(graph, changed, inputs[place])[0]
+                own[place] = run(opened(graph, changed), inputs[place])[0]
                 return self.answers(own)
         return self.answers(features, self._quantise(graph, self.head.model, ranges, [layer]))
+
+    @cached_property
+    def _opened_head(self) -> Any:
+        return opened("react", self.head.model)
 
     def _quantise(
         self, name: str, model: onnx.ModelProto, ranges: Ranges, layers: Collection[Layer]
@@ -101,10 +109,10 @@ class Network:
 
 def answers_of(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn) -> Array:
     """The probabilities (N, labels) of a whole network, `prime` then `react`."""
-    first = run("prime", graphs["prime"], {"frame": drawn.frame[:, 0], "event": drawn.event[:, 0]})
+    first = run(opened("prime", graphs["prime"]), {"frame": drawn.frame[:, 0], "event": drawn.event[:, 0]})
     feed = {"frame": drawn.frame[:, 1], "event": drawn.event[:, 1], "first_frame": first[0], "first_event": first[1]}
     names = [value.name for value in graphs["react"].graph.output]
-    return np.asarray(run("react", graphs["react"], feed)[names.index("probabilities")])
+    return np.asarray(run(opened("react", graphs["react"]), feed)[names.index("probabilities")])
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -9,7 +9,7 @@ import numpy as np
 from canthus_calibration.layers import find_layers
 from canthus_calibration.parts import Part, showing
 from canthus_calibration.ranges import Histogram
-from canthus_calibration.running import BATCH, Array, run_in_batches
+from canthus_calibration.running import BATCH, Array, opened, run_in_batches
 from canthus_calibration.subsets import Drawn
 from canthus_model.see.names import LIGHTINGS
 
@@ -36,15 +36,15 @@ def observe(
     """
     layers = find_layers(part.graph, part.model)
     tensors = [name for name in dict.fromkeys(n for layer in layers for n in layer.inputs) if name not in spare]
-    model = showing(part, tensors)
+    session = opened(part.graph, showing(part, tensors))
     bounds = {name: (np.inf, -np.inf) for name in tensors}
-    for outputs in run_in_batches(part.graph, model, inputs):
+    for outputs in run_in_batches(session, inputs):
         for name, values in zip(tensors, outputs[len(part.outputs) :], strict=True):
             low, high = bounds[name]
             bounds[name] = (min(low, float(values.min())), max(high, float(values.max())))
         report(len(outputs[0]))
     histograms = {name: Histogram.over(low, high, len(LIGHTINGS)) for name, (low, high) in bounds.items()}
-    for number, outputs in enumerate(run_in_batches(part.graph, model, inputs)):
+    for number, outputs in enumerate(run_in_batches(session, inputs)):
         lightings = lighting[number * BATCH : (number + 1) * BATCH]
         for name, values in zip(tensors, outputs[len(part.outputs) :], strict=True):
             for place in np.unique(lightings):

@@ -11,6 +11,7 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import add_infer_metadata
 
 from canthus_calibration.images import Image, enter_raw, override
 from canthus_calibration.layers import Layer
@@ -49,6 +50,7 @@ def quantise(
         if node.op_type == "MaxPool" and node.output[0] in read:
             quantised.add(node.name)
             bounds[node.input[0]] = bounds[node.output[0]]
+    add_infer_metadata(copy)  # else it is written to disk and back, to learn shapes that it has
     quantizer = QDQQuantizer(
         copy,
         per_channel=True,
@@ -82,6 +84,7 @@ def quantise(
     with _quiet():
         quantizer.quantize_model()
     result = quantizer.model.model
+    del result.metadata_props[:]
     enter_raw(result, images, target)
     return result
 

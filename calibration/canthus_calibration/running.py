@@ -18,13 +18,17 @@ THREADS = 2
 Array = NDArray[Any]
 
 
-def run(name: str, model: onnx.ModelProto, inputs: dict[str, Array]) -> list[Array]:
-    """All outputs of a model, which errors call `name`, for inputs (N, ...)."""
-    return [np.concatenate(parts) for parts in zip(*run_in_batches(name, model, inputs), strict=True)]
+def opened(name: str, model: onnx.ModelProto) -> Any:
+    """A session of a model, which errors call `name`."""
+    return open_session(name, model.SerializeToString(), THREADS, library_path())
 
 
-def run_in_batches(name: str, model: onnx.ModelProto, inputs: dict[str, Array]) -> Iterator[list[Array]]:
+def run(session: Any, inputs: dict[str, Array]) -> list[Array]:
+    """All outputs for inputs (N, ...)."""
+    return [np.concatenate(parts) for parts in zip(*run_in_batches(session, inputs), strict=True)]
+
+
+def run_in_batches(session: Any, inputs: dict[str, Array]) -> Iterator[list[Array]]:
     """As `run`, BATCH at a time."""
-    session = open_session(name, model.SerializeToString(), THREADS, library_path())
     for begin in range(0, len(next(iter(inputs.values()))), BATCH):
         yield session.run(None, {key: value[begin : begin + BATCH] for key, value in inputs.items()})

@@ -37,9 +37,8 @@ class Drawn:
     def __len__(self) -> int:
         return len(self.label)
 
-    def of(self, lighting: int) -> Drawn:
-        """Those in one lighting."""
-        some = self.lighting == lighting
+    def those(self, some: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Drawn:
+        """The clips that `some` picks."""
         return Drawn(self.frame[some], self.event[some], self.lighting[some], self.label[some], self.sha256)
 
     def counts(self) -> dict[str, int]:
@@ -122,7 +121,7 @@ def decode(
 def missing_emotions(see: See, drawn: Drawn) -> dict[str, list[str]]:
     """By lighting, the emotions that it has no clip of; lightings that have all are left out."""
     missing = {
-        name: [label for place, label in enumerate(see.labels) if place not in drawn.of(number).label]
+        name: [label for place, label in enumerate(see.labels) if place not in drawn.label[drawn.lighting == number]]
         for number, name in enumerate(LIGHTINGS)
     }
     return {name: labels for name, labels in missing.items() if labels}

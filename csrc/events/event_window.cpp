@@ -180,8 +180,8 @@ void EventWindow::make_room(size_t added) {
   } else {
     // With room to spare: else a steady camera's next few events more would ask for new memory, ever again.
     const size_t capacity = std::max<size_t>(needed + needed / 4, smallest_capacity);
-    auto times = std::make_unique_for_overwrite<int64_t[]>(capacity);
-    auto events = std::make_unique_for_overwrite<uint32_t[]>(capacity);
+    Pages<int64_t> times(capacity);
+    Pages<uint32_t> events(capacity);
     std::copy_n(times_.get() + begin_, live, times.get());
     std::copy_n(events_.get() + begin_, live, events.get());
     times_ = std::move(times);

@@ -3,9 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <vector>
+
+#include "events/pages.h"
 
 namespace canthus {
 
@@ -79,8 +80,8 @@ class EventWindow {
   size_t at_most_;
 
   // Live events are [begin_, end_) of both arrays; they slide towards the end and are moved back in time.
-  std::unique_ptr<int64_t[]> times_;
-  std::unique_ptr<uint32_t[]> events_;  // pixel * 2 + polarity
+  Pages<int64_t> times_;
+  Pages<uint32_t> events_;  // pixel * 2 + polarity
   size_t capacity_ = 0, begin_ = 0, end_ = 0;
   int64_t newest_ = INT64_MIN, let_go_until_ = INT64_MIN;
 

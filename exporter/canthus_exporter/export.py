@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import hashlib
 import platform
 from dataclasses import dataclass, replace
@@ -93,6 +94,7 @@ def export(
     if int8:
         _check(int8, labels)
     exported = _float32(Path(checkpoint), labels, image_size, steps)
+    gc.collect()  # cycles of torch.export hold the network, and with it the checkpoint
     calibrated = None
     if int8:
         calibrated = calibrate(

@@ -43,6 +43,8 @@ def trace(
             verbose=False,
         )
     model = program.model_proto
+    for initializer in program.model.graph.initializers.values():
+        initializer.const_value = None  # PyTorch keeps its newest graph for ever; the weights it needn't
     add_function_bodies(model)
     _strip_notes(model)
     onnx.checker.check_model(model)

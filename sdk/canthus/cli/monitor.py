@@ -8,9 +8,11 @@ import threading
 from pathlib import Path
 
 import canthus
+from canthus.errors import SourceError
 from canthus.monitor.monitor import Monitor
 from canthus.monitor.repeated import Repeated
 from canthus.monitor.server import PageServer
+from canthus.sources import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "wanted, leave --host out and tunnel: ssh -L 8765:127.0.0.1:8765 DEVICE."
     )
     parser.add_argument("bundle", help="a .canthus file")
-    parser.add_argument("source", help="an AEDAT4 recording, or a SEE sequence folder (SEE/frame/LABEL/NAME)")
+    parser.add_argument(
+        "source", help="an AEDAT4 recording, a SEE sequence folder, camera, or tcp://HOST:PORT,PORT; see canthus run -h"
+    )
     parser.add_argument("--loop", action="store_true", help="begin a recording again at its end")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=int, default=8765, help="to listen at; 0 for a free one (default: 8765)")
@@ -42,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     title = f"{Path(arguments.bundle).name} on {Path(arguments.source).name}"
     with (
         canthus.open(arguments.source) as source,
-        Monitor(engine, Repeated(source) if arguments.loop else source, title) as monitor,
+        Monitor(engine, _repeated(source) if arguments.loop else source, title) as monitor,
         PageServer(monitor, arguments.host, arguments.port) as server,
     ):
         print(f"{title}: open {server.url}", flush=True)
@@ -57,3 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
             if monitor.failure is None:
                 raise
     return 2
+
+
+def _repeated(source: Source) -> Repeated:
+    if source.is_live:
+        raise SourceError("a camera doesn't end: leave out --loop, which is for recordings")
+    return Repeated(source)

@@ -5,18 +5,31 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
+from collections.abc import Generator
+from contextlib import closing
 
 import numpy as np
 
 import canthus
+from canthus.engine import Engine
 from canthus.expression import Expression
+from canthus.live.feed import feed
+from canthus.live.health import Health
+from canthus.sources import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Read expressions from a recording: one line each, latencies at the end."
-    parser.epilog = "example: canthus run eye.canthus recording.aedat4. Nothing is stored."
+    parser.description = "Read expressions from a recording or a camera: one line each, latencies at the end."
+    parser.epilog = (
+        "example: canthus run eye.canthus recording.aedat4, or canthus run eye.canthus camera. Nothing is stored."
+    )
     parser.add_argument("bundle", help="a .canthus file")
-    parser.add_argument("source", help="an AEDAT4 recording, or a SEE sequence folder (SEE/frame/LABEL/NAME)")
+    parser.add_argument(
+        "source",
+        help="an AEDAT4 recording; a SEE sequence folder (SEE/frame/LABEL/NAME); camera: iniVation's on USB, until "
+        "Ctrl-C; or tcp://HOST:PORT,PORT: the events' and the frames' stream of dv-processing",
+    )
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
     parser.add_argument("--threads", type=int, default=2, help="that the engine may use (default: 2)")
 
@@ -25,13 +38,48 @@ def run(arguments: argparse.Namespace) -> int:
     engine = canthus.load(arguments.bundle, threads=arguments.threads)
     latencies = []
     with canthus.open(arguments.source) as source:
+        watch = _watch_live if source.is_live else canthus.watch
         try:
-            for expression in canthus.watch(engine, source):
-                latencies.append(expression.latency_us)
-                print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
+            with closing(watch(engine, source)) as expressions:
+                for expression in expressions:
+                    latencies.append(expression.latency_us)
+                    print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
         finally:
             print(_summary(latencies, engine.span_us), file=sys.stderr)
     return 0
+
+
+def _watch_live(engine: Engine, source: Source) -> Generator[Expression]:
+    """The answers of a camera until Ctrl-C; then what became of all that came."""
+    stop, failed = threading.Event(), []
+    live = canthus.LiveStream(engine, source.sensor)
+
+    def feed_it() -> None:
+        try:
+            feed(source, live, stop)
+        except canthus.Error as error:
+            failed.append(error)
+        live.close()
+
+    feeder = threading.Thread(target=feed_it, daemon=True)
+    feeder.start()
+    try:
+        yield from live
+    finally:
+        stop.set()
+        live.close()
+        print(_as_ledger(live.health), file=sys.stderr)
+    if failed:
+        raise failed[0]
+
+
+def _as_ledger(health: Health) -> str:
+    lines = []
+    for name in ("frames", "packets", "events"):
+        ledger = getattr(health, name)
+        ended = ", ".join(f"{count:,} {reason}" for reason, count in sorted(ledger.ended.items()))
+        lines.append(f"{ledger.came:,} {name} came: {ended}")
+    return "\n".join(lines)
 
 
 def _as_line(expression: Expression) -> str:

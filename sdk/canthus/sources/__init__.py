@@ -1,4 +1,4 @@
-"""Where events and frames come from: recordings and sequence folders, all with one small face."""
+"""Where events and frames come from: recordings, sequence folders and cameras, all with one small face."""
 
 from __future__ import annotations
 
@@ -53,11 +53,18 @@ class Source(Protocol):
 
 
 def open(path: Path | str) -> Source:
-    """Open an AEDAT4 recording, or a sequence of SEE by its folder of frames (`SEE/frame/LABEL/NAME`).
+    """Open an AEDAT4 recording, a sequence of SEE by its folder of frames (`SEE/frame/LABEL/NAME`), or a live camera.
+
+    "camera" is the first of iniVation's on USB; "tcp://HOST:PORT,PORT" are two streams of dv-processing's
+    NetworkWriter, of events and of frames.
 
     Raises:
         SourceError: there is nothing there, or nothing that canthus can read.
     """
+    if path == "camera" or str(path).startswith("tcp:"):
+        from canthus.sources.dv_live import open_camera, open_network
+
+        return open_camera() if path == "camera" else open_network(str(path))
     path = Path(path)
     if path.is_dir():
         from canthus.sources.see import SeeSequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from canthus.engine import Engine
 from canthus.events import Events
@@ -11,7 +11,7 @@ from canthus.sources import Frame, Source
 from canthus.stream import Stream
 
 
-def watch(engine: Engine, source: Source) -> Iterator[Expression]:
+def watch(engine: Engine, source: Source) -> Generator[Expression]:
     """Every expression of a source, as soon as it is known.
 
     Raises:

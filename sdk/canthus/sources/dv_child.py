@@ -1,0 +1,96 @@
+"""The process that reads one camera or network stream by dv-processing, and passes on what it gives.
+
+A process of its own, since what is wrong with a cable or a sender may hang dv-processing, with all of Python, or end
+it: connecting to a server that says nothing never returns, and damaged packets call `std::terminate`.
+
+    python -m canthus.sources.dv_child camera
+    python -m canthus.sources.dv_child HOST PORT
+
+Messages on the standard output are a kind and the size of what follows, HEADER; then, by kind:
+    S   once: has events?, has frames?, width, height; SENSOR
+    E   events: t int64, x int16, y int16, p uint8, one array after the other
+    F   a frame: time, width, height, FRAME; then its pixels
+    A   nothing: still alive
+    X   why it ends, as text
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+HEADER, SENSOR, FRAME = struct.Struct("<cI"), struct.Struct("<??II"), struct.Struct("<qII")
+ALIVE_EVERY_S = 0.5
+_HANGS_AFTER_S = 10
+_NOTHING_NEW_S = 0.0005
+
+
+def main(arguments: list[str]) -> None:
+    """Read until the camera or connection is gone, or the reader of the output."""
+    _live_on()
+    try:
+        _pass_on(_open(arguments))
+    except BrokenPipeError:
+        return
+    except ImportError:
+        _send(b"X", b"reading it needs dv-processing: pip install 'canthus[camera]'")
+    except Exception as error:  # whatever dv-processing raises
+        _send(b"X", str(error).splitlines()[0].split(" [system")[0].encode())
+
+
+def _open(arguments: list[str]) -> Any:
+    import dv_processing as dv
+
+    if arguments != ["camera"]:
+        return dv.io.NetworkReader(socket.gethostbyname(arguments[0]), int(arguments[1]))
+    if not dv.io.camera.discover():
+        raise RuntimeError("no camera is found")
+    return dv.io.camera.open()
+
+
+def _pass_on(reader: Any) -> None:
+    has_events, has_frames = reader.isEventStreamAvailable(), reader.isFrameStreamAvailable()
+    width, height = reader.getEventResolution() if has_events else reader.getFrameResolution() or (0, 0)
+    _send(b"S", SENSOR.pack(has_events, has_frames, width, height))
+    told = time.monotonic()
+    while reader.isRunning():
+        events = reader.getNextEventBatch() if has_events else None
+        frame = reader.getNextFrame() if has_frames else None
+        if events is not None:
+            _send_events(events.numpy())
+        if frame is not None:
+            if frame.image.ndim != 2:
+                raise RuntimeError("its frames are in colour; canthus reads grey ones, as SEE's are")
+            _send(b"F", FRAME.pack(frame.timestamp, *frame.image.shape[::-1]) + frame.image.tobytes())
+        if events is None and frame is None:
+            time.sleep(_NOTHING_NEW_S)
+        if time.monotonic() - told > ALIVE_EVERY_S:
+            told = time.monotonic()
+            _send(b"A", b"")
+            _live_on()
+    raise RuntimeError("the connection is lost")
+
+
+def _live_on() -> None:
+    """Let the system end this process if it hangs and its parent is no longer there to end it."""
+    signal.alarm(_HANGS_AFTER_S)
+
+
+def _send_events(events: Any) -> None:
+    fields = (("timestamp", np.int64), ("x", np.int16), ("y", np.int16), ("polarity", np.uint8))
+    _send(b"E", b"".join(events[name].astype(dtype).tobytes() for name, dtype in fields))
+
+
+def _send(kind: bytes, content: bytes) -> None:
+    sys.stdout.buffer.write(HEADER.pack(kind, len(content)) + content)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
