@@ -1,5 +1,5 @@
-// An array whose memory comes from the system and goes back to it at once: the heap keeps what is freed in it, for
-// ever where a neighbour is still in use.
+// An array whose memory comes from the system and goes back to it at once: the heap keeps what is freed in
+// it, for ever where a neighbour is still in use.
 #pragma once
 #include <sys/mman.h>
 
