@@ -14,7 +14,7 @@ from canthus.cli import main
 from canthus.runtimes.onnxruntime import open_session
 from canthus_calibration.fallback import Goal, fewest_in_float
 from canthus_calibration.kept_weights import shrink_weights
-from canthus_calibration.layers import Layer
+from canthus_calibration.layers import Layer, with_dragged
 from canthus_calibration.network import Network, answers_of
 from canthus_calibration.subsets import Drawn, decode
 from canthus_calibration.targets import TARGETS
@@ -148,7 +148,7 @@ def test_every_target(float_graphs, drawn, target):
     network = Network(float_graphs, TARGETS[target])
     features = network.features(drawn)
     ranges = network.observe(drawn, features, "percentile", lambda done, total: None)
-    int8 = network.quantised(ranges, network.layers)
+    int8 = network.quantised(ranges)
     kinds = {True: onnx.TensorProto.INT8, False: onnx.TensorProto.UINT8}
     for graph in int8.values():
         constants = {value.name: value for value in graph.graph.initializer}
@@ -195,7 +195,7 @@ def test_every_layer_alone_changes_little_and_some(float_graphs, drawn):
         assert 0 < apart < 0.2, layer.name
 
 
-LAYERS = [Layer(f"prime.{number}", str(number), (), 0) for number in range(20)]
+LAYERS = [Layer(f"prime.{number}", str(number), (), f"result {number}", 1) for number in range(20)]
 COSTS = {layer.name: {"Low": float(place)} for place, layer in enumerate(LAYERS)}
 
 
@@ -221,6 +221,25 @@ def test_fallback_keeps_as_few_as_needed(needed, about):
 def test_fallback_keeps_more_where_the_thorough_trial_asks_for_it(likely, needed, kept):
     quick, thorough = (lambda in_float, n=n: len(in_float) >= n for n in (likely, needed))
     assert len(fewest_in_float(LAYERS, COSTS, [], 1.0, quick, thorough)) == kept
+
+
+def test_cheap_layers_go_first():
+    dear = [Layer(layer.name, layer.node, (), layer.result, 1000) for layer in LAYERS[18:]]
+    kept = fewest_in_float([*LAYERS[:18], *dear], COSTS, [], 1e9, lambda in_float: len(in_float) >= 3, always)
+    assert [layer.name for layer in kept] == ["prime.17", "prime.16", "prime.15"]
+
+
+def test_layers_whose_result_is_read_unrounded_are_dragged_along(float_graphs):
+    layers = {layer.name: layer for layer in Network(float_graphs, TARGETS["x86"]).layers}
+
+    def dragged(name):
+        return {layer.name for layer in with_dragged(list(layers.values()), [layers[name]])}
+
+    assert dragged("prime.event.blocks.1.conv1") == {"prime.event.blocks.1.conv1"}
+    assert dragged("prime.event.blocks.0.conv1") == {"prime.event.blocks.0.conv1", "prime.event.conv1"}
+    block = {f"react.frame.blocks.2.{name}" for name in ("conv1", "conv2", "shortcut", "sum")}
+    assert dragged("react.frame.blocks.2.sum") == block
+    assert dragged("react.experts") == {"react.experts"}
 
 
 def test_layers_without_a_range_stay_in_float():
@@ -345,7 +364,7 @@ def test_open_session_as_written_fuses_nothing(float_graphs):
 
 def test_layers_in_float_keep_small_weights_and_answer_as_before(float_graphs, drawn):
     network = Network(float_graphs, TARGETS["x86"])
-    shrunk = network.quantised({name: {} for name in float_graphs}, [])
+    shrunk = network.quantised({name: {} for name in float_graphs}, network.layers)
     kept = {i.name.rpartition(".")[2]: i.data_type for graph in shrunk.values() for i in graph.graph.initializer}
     assert kept["float16"] == onnx.TensorProto.FLOAT16 and kept["int8"] == onnx.TensorProto.INT8
     size, before = (sum(len(g.SerializeToString()) for g in graphs.values()) for graphs in (shrunk, network.graphs))

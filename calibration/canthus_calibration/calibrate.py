@@ -18,7 +18,7 @@ from canthus.errors import CalibrationError
 from canthus_calibration.agreement import compare, divergences
 from canthus_calibration.fallback import Goal, fewest_in_float, worst
 from canthus_calibration.journal import Journal
-from canthus_calibration.layers import Layer
+from canthus_calibration.layers import Layer, with_dragged
 from canthus_calibration.network import Network, Ranges, Report, answers_of
 from canthus_calibration.ranges import Reconciled
 from canthus_calibration.running import Array
@@ -106,13 +106,14 @@ def calibrate(
         name, (lighting, cost) = max(((n, worst(c)) for n, c in costs.items()), key=lambda item: item[1][1])
         step.result(f"{len(costs)} layers; the costliest is {name}, {cost:.1e} bits in {lighting}")
     with steps.step("choose") as step:
-        in_float, tried = _choose(network, graphs, ranges, costs, must, training, step.report)
+        chosen, tried = _choose(network, graphs, ranges, costs, must, training, step.report)
+        in_float = with_dragged(network.layers, chosen)
         step.result(
             f"{len(in_float)} of {len(network.layers)} layers stay in float, tried on {tried} clips"
             + "".join(f"; {layer.name}" for layer in in_float[:4])
             + ("; …" if len(in_float) > 4 else "")
         )
-    int8 = network.quantised(ranges, [layer for layer in network.layers if layer not in in_float])
+    int8 = network.quantised(ranges, in_float)
     with steps.step("compare") as step:
         rounds = min(-(-_TESTED // len(testing.sequences)), _ROUNDS)
         keys = list(itertools.product(range(rounds), range(len(testing.sequences))))
@@ -124,7 +125,7 @@ def calibrate(
         clips=drawn.counts(),
         clips_sha256=drawn.sha256,
         layers=len(network.layers) - len(in_float),
-        float_layers={layer.name: _reason(layer, costs, must) for layer in in_float},
+        float_layers={layer.name: _reason(layer, costs, must, chosen) for layer in in_float},
         warnings=tuple(warnings + _missed(found)),
         costs=found,
     )
@@ -188,7 +189,7 @@ def _choose(
     float32 = answers_of(graphs, tried)
 
     def holds(goal: Goal, every: int, in_float: list[Layer]) -> bool:
-        int8 = network.quantised(ranges, [layer for layer in network.layers if layer not in in_float])
+        int8 = network.quantised(ranges, with_dragged(network.layers, in_float))
         some = tried.those(slice(None, None, every))
         return goal.holds(compare(float32[::every], answers_of(int8, some), some.lighting, some.label))
 
@@ -203,7 +204,7 @@ def _odd(layers: list[Layer], ranges: Ranges, see: See, drawn: Drawn) -> tuple[l
     ]
     must = []
     for layer in layers:
-        own = ranges[layer.name.partition(".")[0]]
+        own = ranges[layer.graph]
         for found in (own[name] for name in layer.inputs if name in own):
             constant = [name for name, one in zip(LIGHTINGS, found.by_lighting, strict=True) if one is None]
             if constant:
@@ -219,9 +220,11 @@ def _spread(see: See, at_most: int) -> list[tuple[int, int]]:
     return [(turn, place) for turn in (0, 1) for place in balanced(see, min(at_most, fewest), seed=1)]
 
 
-def _reason(layer: Layer, costs: dict[str, dict[str, float]], must: list[Layer]) -> str:
+def _reason(layer: Layer, costs: dict[str, dict[str, float]], must: list[Layer], chosen: list[Layer]) -> str:
     if layer in must:
         return "reads the same value all over in every lighting: no range to be had"
+    if layer not in chosen:
+        return "its result is read by one of these"
     lighting, cost = worst(costs[layer.name])
     return f"costs {cost:.2g} bits in {lighting}, alone"
 

@@ -1,4 +1,4 @@
-"""Which layers stay in float: as few as hold the goal, the costliest in the worst lighting first."""
+"""Which layers stay in float: as few as hold the goal, those first that gain the most for the work that they make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canthus.calibration import Cost
-from canthus_calibration.layers import Layer
+from canthus_calibration.layers import Layer, with_dragged
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def fewest_in_float(
     likely: Callable[[list[Layer]], bool],
     good: Callable[[list[Layer]], bool],
 ) -> list[Layer]:
-    """The layers to keep in float, costliest first behind those that `must`.
+    """The layers to keep in float: behind those that `must`, the costliest in the worst lighting for the work in float.
 
     Their number is halved or doubled from a guess, `about`, until it lies between two between which `likely` begins
     to hold, and then in between: some six trials, if the guess is good. From there it grows by a quarter until
@@ -58,13 +58,19 @@ def fewest_in_float(
         good: a thorough one: whether it does.
     """
     others = [layer for layer in layers if layer not in must]
-    ordered = [*must, *sorted(others, key=lambda layer: -worst(costs[layer.name])[1])]
+    gain = {layer.name: worst(costs[layer.name])[1] / _work(layers, layer) for layer in others}
+    ordered = [*must, *sorted(others, key=lambda layer: -gain[layer.name])]
     left = list(itertools.accumulate(worst(costs[layer.name])[1] for layer in reversed(ordered)))
     guess = sum(cost > about for cost in left)
     count = _fewest(len(must), len(ordered), guess, lambda count: likely(ordered[:count]))
     while count < len(ordered) and not good(ordered[:count]):
         count = min(count + max(count // 4, 1), len(ordered))
     return ordered[:count]
+
+
+def _work(layers: Sequence[Layer], layer: Layer) -> int:
+    """To keep a layer in float, with all that this drags along."""
+    return max(sum(one.work for one in with_dragged(layers, [layer])), 1)
 
 
 def _fewest(least: int, most: int, guess: int, holds: Callable[[int], bool]) -> int:

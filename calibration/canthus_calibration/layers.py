@@ -5,10 +5,14 @@ The Mamba and the fusion stay in float: they are a hundredth of the weights, and
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx
+
+_FETCH = 20  # float32 multiplications that a core does while it fetches a weight from memory
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,24 @@ class Layer:
         name: as the network calls it, after "prime." or "react.".
         node: its node's name.
         inputs: activations that it reads.
-        weights: how many it has.
+        result: the activation that others read of it, after what follows it that rounding doesn't disturb.
+        work: what running it in float takes, in multiplications of a clip; nothing for a sum.
     """
 
     name: str
     node: str
     inputs: tuple[str, ...]
-    weights: int
+    result: str
+    work: int
+
+    @property
+    def graph(self) -> str:
+        """Whose layer it is: "prime" or "react"."""
+        return self.name.partition(".")[0]
+
+    def reads(self, other: Layer) -> bool:
+        """Whether it reads the result of the other."""
+        return self.graph == other.graph and other.result in self.inputs
 
 
 def find_layers(graph: str, model: onnx.ModelProto) -> list[Layer]:
@@ -35,21 +50,45 @@ def find_layers(graph: str, model: onnx.ModelProto) -> list[Layer]:
         graph: "prime" or "react".
     """
     shapes = {initializer.name: list(initializer.dims) for initializer in model.graph.initializer}
+    sizes = {value.name: _pixels(value) for value in (*model.graph.value_info, *model.graph.output)}
     readers = Counter(name for node in model.graph.node for name in node.input)
-    rectified = {node.input[0] for node in model.graph.node if node.op_type == "Relu"}
+    passed_on = {
+        node.input[0]: node.output[0]
+        for node in model.graph.node
+        if node.op_type in ("Relu", "MaxPool") and readers[node.input[0]] == 1
+    }
     layers: list[Layer] = []
     convolution = ""
     for node in model.graph.node:
         weight = node.input[1] if len(node.input) > 1 else ""
+        result = node.output[0]
+        is_sum = node.op_type == "Add" and result in passed_on
+        while result in passed_on:
+            result = passed_on[result]
         if (node.op_type == "Conv" and len(shapes.get(weight, ())) == 4) or (
             node.op_type == "Gemm" and weight in shapes
         ):
-            count = 1
-            for axis in shapes[weight]:
-                count *= axis
             convolution = f"{graph}.{weight.removesuffix('.weight')}"
-            layers.append(Layer(convolution, node.name, (node.input[0],), count))
-        elif node.op_type == "Add" and node.output[0] in rectified and readers[node.output[0]] == 1:
+            work = math.prod(shapes[weight]) * (sizes[node.output[0]] + _FETCH)
+            layers.append(Layer(convolution, node.name, (node.input[0],), result, work))
+        elif is_sum:
             block = convolution.rpartition(".")[0]
-            layers.append(Layer(f"{block}.sum", node.name, tuple(node.input), 0))
+            layers.append(Layer(f"{block}.sum", node.name, tuple(node.input), result, 0))
     return layers
+
+
+def with_dragged(layers: Sequence[Layer], in_float: Sequence[Layer]) -> list[Layer]:
+    """The layers of `in_float`, and those that run in float because of them.
+
+    A layer with weights runs in INT8 only where all who read its result read it rounded: else its INT8 weights would
+    be made float32 for every clip, and cost more than they spare.
+    """
+    found = list(in_float)
+    for other in found:  # and those that are found on the way
+        found += [layer for layer in layers if layer.work and other.reads(layer) and layer not in found]
+    return found
+
+
+def _pixels(value: onnx.ValueInfoProto) -> int:
+    """Of an image (N, channels, H, W); 1 of what is none."""
+    return math.prod(axis.dim_value for axis in value.type.tensor_type.shape.dim[2:])

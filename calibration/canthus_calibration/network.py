@@ -75,17 +75,17 @@ class Network:
                 ranges[part.graph][name] = reconcile(histogram, estimator, symmetric=self._target.symmetric)
         return ranges
 
-    def quantised(self, ranges: Ranges, layers: Collection[Layer]) -> dict[str, onnx.ModelProto]:
-        """Both graphs with `layers` in INT8, and small weights in the others."""
-        graphs = {name: self._quantise(name, graph, ranges, layers) for name, graph in self.graphs.items()}
+    def quantised(self, ranges: Ranges, in_float: Collection[Layer] = ()) -> dict[str, onnx.ModelProto]:
+        """Both graphs in INT8 but for the layers `in_float`, whose weights are kept small."""
+        int8 = [layer for layer in self.layers if layer not in in_float]
+        graphs = {name: self._quantise(name, graph, ranges, int8) for name, graph in self.graphs.items()}
         for name, graph in graphs.items():
-            others = [layer for layer in self.layers if layer not in layers and layer.name.startswith(f"{name}.")]
-            shrink_weights(graph, {layer.node for layer in others})
+            shrink_weights(graph, {layer.node for layer in in_float if layer.graph == name})
         return graphs
 
     def with_only(self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array]) -> Array:
         """The probabilities (N, labels) if `layer` alone is in INT8; `features` are those of float32."""
-        graph = layer.name.partition(".")[0]
+        graph = layer.graph
         inputs = inputs_of(self.encoders, drawn)
         for place, part in enumerate(self.encoders):
             if part.graph == graph and any(node.name == layer.node for node in part.model.graph.node):
@@ -103,7 +103,7 @@ class Network:
         self, name: str, model: onnx.ModelProto, ranges: Ranges, layers: Collection[Layer]
     ) -> onnx.ModelProto:
         bounds = {tensor: (found.low, found.high) for tensor, found in ranges[name].items()}
-        own = [layer for layer in layers if layer.name.partition(".")[0] == name]
+        own = [layer for layer in layers if layer.graph == name]
         return quantise(model, own, bounds, self.images[name], self._target)
 
 
