@@ -16,7 +16,7 @@ from canthus.events import Events, prepare
 
 WIDTH, HEIGHT, WINDOW_US = 346, 260, 33_000
 TURNS = 41
-WARM_UP = 80  # packets: over two seconds, so that old events are let go and memory no longer grows
+WARM_UP = 300  # packets: ten seconds, so that memory no longer grows, and all of it was used before
 
 
 def main() -> None:

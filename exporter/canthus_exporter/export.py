@@ -212,9 +212,10 @@ def _trace(prime: Prime, react: React, features: int, image_size: tuple[int, int
     # Each example is a tensor of its own: one given twice would be traced as one input.
     images = [torch.zeros(2, *image_size, dtype=torch.uint8) for _ in range(2)]
     firsts = [torch.zeros(2, features) for _ in range(2)]
+    batch = torch.export.Dim("batch", min=1)
     return {
-        "prime": trace(prime, images, *PRIME),
-        "react": trace(react, images + firsts, *REACT),
+        name: trace(part, inputs, *names, dynamic_shapes=[{0: batch} for _ in inputs])
+        for name, part, inputs, names in (("prime", prime, images, PRIME), ("react", react, images + firsts, REACT))
     }
 
 

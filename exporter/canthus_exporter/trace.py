@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import onnx
 import torch
@@ -19,16 +20,22 @@ OPSET = 20
 
 
 def trace(
-    module: nn.Module, inputs: Sequence[Tensor], input_names: Sequence[str], output_names: Sequence[str]
+    module: nn.Module,
+    inputs: Sequence[Tensor],
+    input_names: Sequence[str] | None,
+    output_names: Sequence[str] | None,
+    dynamic_shapes: Any,
+    max_tokens: int | None = None,
 ) -> onnx.ModelProto:
-    """The graph of a module, its first axes free: any batch size will do.
+    """The graph of a module.
 
     Args:
         module: in evaluation mode.
-        inputs: examples, of a batch size of 2 or more.
-        input_names, output_names: what the graph calls them, in order.
+        inputs: examples, of sizes of 2 or more along free axes.
+        input_names, output_names: what the graph calls them, in order; None leaves that to PyTorch.
+        dynamic_shapes: the axes that stay free, as `torch.export.export` takes them.
+        max_tokens: of a selective scan, if the axis of its tokens is free.
     """
-    batch = torch.export.Dim("batch", min=1)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx"):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -36,16 +43,16 @@ def trace(
             tuple(inputs),
             dynamo=True,
             opset_version=OPSET,
-            input_names=list(input_names),
-            output_names=list(output_names),
-            dynamic_shapes=[{0: batch} for _ in inputs],
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_shapes=dynamic_shapes,
             custom_translation_table=custom_translation_table(),
             verbose=False,
         )
     model = program.model_proto
     for initializer in program.model.graph.initializers.values():
         initializer.const_value = None  # PyTorch keeps its newest graph for ever; the weights it needn't
-    add_function_bodies(model)
+    add_function_bodies(model, max_tokens)
     _strip_notes(model)
     onnx.checker.check_model(model)
     return model
