@@ -1,4 +1,4 @@
-"""Three designs of Mamba networks, as people publish them. Importing this needs `mamba_ssm`, or what stands in for it."""
+"""Three designs of Mamba networks, as people publish them; `mamba_ssm` must be there, or what stands in for it."""
 
 import torch
 import torch.nn.functional as F

@@ -1,11 +1,11 @@
 """Any Mamba network as one portable ONNX file; it need not have anything to do with eyes.
 
-    import canthus_exporter.mamba as mamba
+import canthus_exporter.mamba as mamba
 
-    with mamba.drop_in():  # only where mamba_ssm isn't installed
-        from my_network import Network
+with mamba.drop_in():  # only where mamba_ssm isn't installed
+    from my_network import Network
 
-    mamba.export(Network().eval(), (torch.randn(1, 196, 192),), "network.onnx")
+mamba.export(Network().eval(), (torch.randn(1, 196, 192),), "network.onnx")
 """
 
 from canthus_exporter.mamba.block import Mamba

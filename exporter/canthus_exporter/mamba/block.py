@@ -1,4 +1,4 @@
-"""Mamba's block, for where `mamba_ssm` isn't installed: its parameters' names and shapes, its arguments, its answers."""
+"""Mamba's block, for where `mamba_ssm` isn't installed: the same parameters, arguments and answers."""
 
 from __future__ import annotations
 

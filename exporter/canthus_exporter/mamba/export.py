@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +141,7 @@ def _write(path: Path, model: onnx.ModelProto) -> None:
     partial = path.with_name(f"{path.name}.partial")
     try:
         partial.write_bytes(model.SerializeToString())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise ExportError(f"{path}: can't be written ({error.strerror})") from error
     finally:
