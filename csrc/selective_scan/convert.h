@@ -54,11 +54,3 @@ template <class T>
 static void store_tokens(const float* from, int count, T* to) {
   for (int t = 0; t < count; ++t) from_float(from[t], to + t);
 }
-
-// From (states, all_tokens) to rows of states: to[t * row + n].
-template <class T>
-static void load_rows(const T* from, std::int64_t all_tokens, int states, int count, std::int64_t row,
-                      float* to) {
-  for (int n = 0; n < states; ++n)
-    for (int t = 0; t < count; ++t) to[t * row + n] = to_float(from[n * all_tokens + t]);
-}

@@ -3,6 +3,8 @@
 #include <immintrin.h>
 #endif
 
+#include <utility>
+
 #include "selective_scan/units.h"
 
 #define CANTHUS_TEXT_OF(name) #name

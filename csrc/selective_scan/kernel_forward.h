@@ -16,6 +16,32 @@ struct Tokens {
   alignas(64) float y[block_tokens];
 };
 
+static inline Vector load_converted(const float* from) { return load(from); }
+
+template <class T>
+static inline Vector load_converted(const T* from) {
+  alignas(64) float converted[lanes];
+  load_tokens(from, lanes, converted);
+  return load(converted);
+}
+
+// From (states, all_tokens) to rows of states: to[t * row + n].
+template <class T>
+static void load_rows(const T* from, std::int64_t all_tokens, int states, int count, std::int64_t row,
+                      float* to) {
+  const int whole_states = states / lanes * lanes, whole_tokens = count / lanes * lanes;
+  for (int n = 0; n < whole_states; n += lanes)
+    for (int t = 0; t < whole_tokens; t += lanes) {
+      Vector tile[lanes];
+      for (int k = 0; k < lanes; ++k) tile[k] = load_converted(from + (n + k) * all_tokens + t);
+      transpose(tile);
+      for (int k = 0; k < lanes; ++k) store(to + (t + k) * row + n, tile[k]);
+    }
+  for (int n = 0; n < states; ++n)
+    for (int t = n < whole_states ? whole_tokens : 0; t < count; ++t)
+      to[t * row + n] = to_float(from[n * all_tokens + t]);
+}
+
 // Lanes below `states` are all ones, the others zero: they keep padding out of the sums, even as NaN.
 static inline Bits valid_lanes(std::int64_t states) {
   Bits valid{};
@@ -34,7 +60,7 @@ static void scan(const float* decay_rates, float* states, std::int64_t valid_sta
     h[i] = load(states + i * lanes);
     valid[i] = valid_lanes(valid_states - i * lanes);
   }
-  for (int t = 0; t < count; ++t) {
+  const auto advance = [&](int t) {
     const float* b = B.data + t * B.stride;
     const float* c = C.data + t * C.stride;
     Vector y{};
@@ -42,7 +68,19 @@ static void scan(const float* decay_rates, float* states, std::int64_t valid_sta
       h[i] = exp2(rates[i] * tokens.delta[t]) * h[i] + load(b + i * lanes) * tokens.input[t];
       y += (Vector)((Bits)(load(c + i * lanes) * h[i]) & valid[i]);
     }
-    tokens.y[t] += sum(y);
+    return y;
+  };
+  // To sum the states of as many tokens as there are lanes takes a third of summing one token's after
+  // another.
+  for (int begin = 0; begin < count; begin += lanes) {
+    Vector rows[lanes];
+    if (begin + lanes <= count) {
+#pragma GCC unroll 16
+      for (int k = 0; k < lanes; ++k) rows[k] = advance(begin + k);
+    } else {
+      for (int k = 0; k < lanes; ++k) rows[k] = begin + k < count ? advance(begin + k) : Vector{};
+    }
+    store(tokens.y + begin, load(tokens.y + begin) + sums_of(rows));
   }
   for (int i = 0; i < width; ++i) store(states + i * lanes, h[i]);
 }

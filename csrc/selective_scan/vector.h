@@ -1,6 +1,7 @@
 // Vectors of float as wide as this instruction set has them, and the functions of them that the scan needs.
 // Included inside the instruction set's own namespace, and free of std functions: an inline function of std
 // compiled here with AVX-512 could be the copy that the linker keeps for the whole library.
+// <utility> must be included before.
 #pragma once
 
 #if defined(__AVX512F__)
@@ -13,6 +14,7 @@ constexpr int lanes = 4;
 
 typedef float Vector __attribute__((vector_size(4 * lanes)));
 typedef unsigned Bits __attribute__((vector_size(4 * lanes)));
+typedef int Places __attribute__((vector_size(4 * lanes)));
 // The same in memory, where it need not be aligned and is made of floats.
 typedef float VectorInMemory __attribute__((vector_size(4 * lanes), aligned(4), may_alias));
 
@@ -32,24 +34,77 @@ static inline float sum(Vector v) {
 #endif
 }
 
-// 2^x with a relative error below 2e-7 (polynomial 2e-9, the rest rounding). 2^0 is exactly 1. Zero below
-// 2^-126.5, infinite from 2^127.5 on; NaN stays NaN.
+// Lanes of two vectors in groups: the even groups of both in turns (`odd` 0), or the odd ones (`odd` 1).
+template <int group, int odd, int... lane>
+static inline Vector take_turns(Vector a, Vector b, std::integer_sequence<int, lane...>) {
+  constexpr auto from = [](int i) {
+    return i / group % 2 * lanes + i / (2 * group) * 2 * group + odd * group + i % group;
+  };
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, from(lane)...);
+#else
+  return __builtin_shuffle(a, b, Places{from(lane)...});
+#endif
+}
+
+template <int group, int odd>
+static inline Vector take_turns(Vector a, Vector b) {
+  return take_turns<group, odd>(a, b, std::make_integer_sequence<int, lanes>());
+}
+
+// Lane i becomes the sum of the lanes of rows[i]; the rows are used up.
+template <int group = 1>
+static inline Vector sums_of(Vector* rows) {
+  if constexpr (group == lanes) {
+    return rows[0];
+  } else {
+    for (int i = 0; i < lanes / (2 * group); ++i)
+      rows[i] = take_turns<group, 0>(rows[2 * i], rows[2 * i + 1]) +
+                take_turns<group, 1>(rows[2 * i], rows[2 * i + 1]);
+    return sums_of<2 * group>(rows);
+  }
+}
+
+// Lane i of rows[k] goes to lane k of rows[i].
+template <int group = 1>
+static inline void transpose(Vector* rows) {
+  if constexpr (group < lanes) {
+    for (int i = 0; i < lanes; ++i) {
+      if (i & group) continue;
+      const Vector a = rows[i], b = rows[i + group];
+      rows[i] = take_turns<group, 0>(a, b);
+      rows[i + group] = take_turns<group, 1>(a, b);
+    }
+    transpose<2 * group>(rows);
+  }
+}
+
+// 2^f for f within 1/2 of zero, with a relative error below 2e-7 (polynomial 9.2e-8, the rest rounding), and
+// below 3e-7 f near zero. 2^0 is exactly 1.
+static inline Vector exp2_near_zero(Vector f) {
+  Vector p = splat(1.32647244e-3f);
+  p = p * f + 9.67151254e-3f;
+  p = p * f + 5.55073375e-2f;
+  p = p * f + 2.40222421e-1f;
+  p = p * f + 6.93146978e-1f;
+  return p * f + 1.0f;
+}
+
+// 2^x. Zero below 2^-149 (AVX-512) or 2^-126.5, infinite from 2^128 or 2^127.5 on; NaN stays NaN.
 static inline Vector exp2(Vector x) {
+#if defined(__AVX512F__)
+  const Vector f =
+      (Vector)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT);  // x minus the nearest whole
+  return (Vector)_mm512_scalef_ps((__m512)exp2_near_zero(f), (__m512)(x - f));
+#else
   x = x < -127.0f ? splat(-127.0f) : x;
   x = x > 128.0f ? splat(128.0f) : x;
   const Vector magic =
       splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number, held in the low bits
   const Vector shifted = x + magic;
-  const Vector f = x - (shifted - magic);
   const Vector scale = (Vector)(((Bits)shifted << 23) + (127u << 23));
-  Vector p = splat(1.53533619e-4f);
-  p = p * f + 1.33988744e-3f;
-  p = p * f + 9.61843736e-3f;
-  p = p * f + 5.55033247e-2f;
-  p = p * f + 2.40226479e-1f;
-  p = p * f + 6.93147203e-1f;
-  p = p * f + 1.0f;
-  return p * scale;
+  return exp2_near_zero(x - (shifted - magic)) * scale;
+#endif
 }
 
 constexpr float log2_of_e = 1.44269504f;
