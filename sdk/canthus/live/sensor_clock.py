@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from statistics import median_low
 
 JUMP_US = 1_000_000
@@ -46,38 +45,33 @@ class SensorClock:
 class ClockOffset:
     """How far two sensors' clocks are apart, from when their packets arrive.
 
-    A packet arrives later than its time, by the way it takes; of many, the quickest has next to no way to wait
-    on. So the smallest (arrival - time) of a second is that clock's offset to the host's, as in Cristian's algorithm
-    and NTP's clock filter (RFC 5905, 10), and the difference of two such is the offset of the clocks. Of the newest
-    seconds the middle one counts: a damaged time spoils its own second only, and a drift is followed since old seconds
-    are let go. What it can't see is a difference between the quickest ways.
+    A packet arrives later than its time, by the way it takes; of some, the quickest has next to no way to wait
+    on. So the smallest (arrival - time) of a quarter of a second is that clock's offset to the host's, as in Cristian's
+    algorithm and NTP's clock filter (RFC 5905, 10), and the difference of two such is the offset of the clocks. Of the
+    newest quarters' differences the middle one counts: a damaged time spoils its own quarter only, both clocks may be
+    set at once, and a drift is followed since old quarters are let go. What it can't see is a difference between the
+    quickest ways.
     """
 
-    _SECONDS = 8
+    _QUARTERS = 32
 
     def __init__(self) -> None:
-        self._quickest: dict[str, deque[tuple[int, int]]] = {"events": deque(), "frames": deque()}
+        self._quickest: dict[int, dict[str, int]] = {}  # by quarter of a second and kind
 
     def arrived(self, kind: str, t: int, arrived_ns: int) -> None:
         """A packet of "events" or "frames", whose newest time is `t`, came at `arrived_ns` of the host's clock."""
-        second, way = arrived_ns // 10**9, arrived_ns // 1000 - t
-        kept = self._quickest[kind]
-        if kept and kept[-1][0] == second:
-            kept[-1] = (second, min(kept[-1][1], way))
-        else:
-            kept.append((second, way))
-        while kept[0][0] <= second - self._SECONDS:
-            kept.popleft()
+        quarter, way = arrived_ns // (10**9 // 4), arrived_ns // 1000 - t
+        ways = self._quickest.setdefault(quarter, {})
+        ways[kind] = min(way, ways.get(kind, way))
+        for old in [kept for kept in self._quickest if kept <= quarter - self._QUARTERS]:
+            del self._quickest[old]
 
     @property
     def offset_us(self) -> int | None:
         """What is to be added to an event's time to have it in the frames' clock; None until both have come."""
-        events, frames = (self._quickest[kind] for kind in ("events", "frames"))
-        if not events or not frames:
-            return None
-        return median_low(way for _, way in events) - median_low(way for _, way in frames)
+        both = [ways["events"] - ways["frames"] for ways in self._quickest.values() if len(ways) == 2]
+        return median_low(both) if both else None
 
     def forget(self) -> None:
         """A clock was set, and the other may have been set by less than shows."""
-        for kept in self._quickest.values():
-            kept.clear()
+        self._quickest.clear()
