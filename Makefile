@@ -1,12 +1,13 @@
 # make demo   the main job, end to end: checkpoint -> bundle -> recording -> expressions
 # make test   every test        make lint   every check        make clean   remove what these made
 # make demo-paper   a network of the paper's size        make checkpoint   train the demo's network again
+# make sanitize   the tests of the C++ code, watched for wrong addresses, undefined behaviour and races
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: install demo demo-paper checkpoint test lint format clean
+.PHONY: install demo demo-paper checkpoint test sanitize lint format clean
 
 # torch is asked for by exact version, first, so that a CPU build present on the machine is taken.
 $(VENV)/tools: constraints.txt
@@ -50,6 +51,9 @@ checkpoint: install
 
 test: install
 	$(BIN)/python -m pytest
+
+sanitize: install
+	bash tests/sanitize.sh
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,10 +1,17 @@
 """What several tests share: the parity cases, and a small network exported once."""
 
+import importlib.util
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+if "CANTHUS_NATIVE" in os.environ:  # another build of the C++ code, see sanitize.sh
+    spec = importlib.util.spec_from_file_location("canthus._native", os.environ["CANTHUS_NATIVE"])
+    sys.modules["canthus._native"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["canthus._native"])
 
 from canthus.cli import main
 

@@ -190,6 +190,14 @@ def test_nobody_listening_is_an_error(capsys, small_bundle):
     assert out == "" and "Connection refused; check host and ports" in error
 
 
+def test_a_camera_cant_be_repeated(capsys, small_bundle):
+    ports = free_ports()
+    with camera(ports):
+        assert main(["monitor", str(small_bundle), address(ports), "--loop"]) == 2
+    assert "a camera doesn't end: leave out --loop" in capsys.readouterr().err
+    assert children() == []
+
+
 def test_run_on_a_camera_until_interrupted(small_bundle):
     ports = free_ports()
     with camera(ports):

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The tests of the C++ code, on builds that watch for wrong addresses, undefined behaviour and races: make sanitize
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+tests="tests/test_selective_scan.py tests/test_events.py tests/test_events_insert.py tests/test_resize.py"
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+
+run() {  # sanitizers, their runtime, tests
+  local build="build/${1%%,*}"
+  $bin/cmake -S . -B "$build" -G Ninja -DCMAKE_MAKE_PROGRAM="$PWD/$bin/ninja" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCANTHUS_SANITIZE="$1" -DPython_EXECUTABLE="$PWD/$bin/python" \
+    -Dpybind11_DIR="$($bin/python -m pybind11 --cmakedir)" > /dev/null
+  $bin/cmake --build "$build" > /dev/null
+  echo "$1:"
+  # The runtime must be there before what it watches, and so must the library that throws exceptions.
+  LD_PRELOAD="$(g++ -print-file-name="$2") $(g++ -print-file-name=libstdc++.so)" \
+    CANTHUS_NATIVE="$(echo "$PWD/$build"/_native*.so)" $bin/python -m pytest -q $3
+}
+
+run address,undefined libasan.so "$tests tests/test_selective_scan_onnx.py"
+run thread libtsan.so "$tests"  # ONNX Runtime's own threads aren't watched, so it would see races where there are none
