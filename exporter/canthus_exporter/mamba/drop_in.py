@@ -84,6 +84,8 @@ def _standing_in(name: str, members: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     finally:
+        if parent:
+            delattr(sys.modules[parent], leaf)
         if before is None:
             del sys.modules[name]
         else:
