@@ -125,7 +125,7 @@ def calibrate(
         clips=drawn.counts(),
         clips_sha256=drawn.sha256,
         layers=len(network.layers) - len(in_float),
-        float_layers={layer.name: _reason(layer, costs, must, chosen) for layer in in_float},
+        float_layers={layer.name: _reason(layer, costs, must, chosen, in_float) for layer in in_float},
         warnings=tuple(warnings + _missed(found)),
         costs=found,
     )
@@ -220,11 +220,13 @@ def _spread(see: See, at_most: int) -> list[tuple[int, int]]:
     return [(turn, place) for turn in (0, 1) for place in balanced(see, min(at_most, fewest), seed=1)]
 
 
-def _reason(layer: Layer, costs: dict[str, dict[str, float]], must: list[Layer], chosen: list[Layer]) -> str:
+def _reason(
+    layer: Layer, costs: dict[str, dict[str, float]], must: list[Layer], chosen: list[Layer], in_float: list[Layer]
+) -> str:
     if layer in must:
         return "reads the same value all over in every lighting: no range to be had"
     if layer not in chosen:
-        return "its result is read by one of these"
+        return f"its result is read by {next(other.name for other in in_float if other.reads(layer))}"
     lighting, cost = worst(costs[layer.name])
     return f"costs {cost:.2g} bits in {lighting}, alone"
 
