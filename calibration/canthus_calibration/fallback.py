@@ -47,9 +47,9 @@ def fewest_in_float(
 ) -> list[Layer]:
     """The layers to keep in float: behind those that `must`, the costliest in the worst lighting for the work in float.
 
-    Their number is halved or doubled from a guess, `about`, until it lies between two between which `likely` begins
-    to hold, and then in between: some six trials, if the guess is good. From there it grows by a quarter until
-    `good` holds. With all in float it ends.
+    Their number is guessed from what the layers cost. From there it goes in doubling steps past where `likely` begins
+    to hold, and then in between: some six trials, if the guess is good. Then it grows by a quarter until `good`
+    holds. With all in float it ends.
 
     Args:
         costs: by layer's name and lighting.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from canthus.errors import CalibrationError
+from canthus.whole_file import whole_file
 
 
 class Journal:
@@ -40,16 +40,13 @@ class Journal:
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")
         try:
-            partial.write_text(json.dumps({"key": self._key, "measured": self._measured}), encoding="utf-8")
-            partial.replace(self._path)
+            with whole_file(self._path) as partial:
+                partial.write_text(json.dumps({"key": self._key, "measured": self._measured}), encoding="utf-8")
         except OSError as error:
             raise CalibrationError(
                 f"{self._path}: can't be written ({error.strerror}); choose another output"
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _read(path: Path, key: str) -> dict[str, Any]:

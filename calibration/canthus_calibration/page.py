@@ -8,7 +8,8 @@ from pathlib import Path
 
 from canthus.calibration import Calibration
 from canthus.errors import CalibrationError
-from canthus.page import STYLE, document, write_whole
+from canthus.page import STYLE, document
+from canthus.whole_file import whole_file
 from canthus_calibration.calibrate import GOAL, Calibrated
 from canthus_calibration.layers import Layer
 from canthus_calibration.ranges import Reconciled
@@ -30,7 +31,8 @@ def write_page(path: Path, bundle: str, target: str, calibrated: Calibrated) -> 
         CalibrationError: it can't be written.
     """
     try:
-        write_whole(path, _page(bundle, target, calibrated))
+        with whole_file(path) as partial:
+            partial.write_text(_page(bundle, target, calibrated), encoding="utf-8")
     except OSError as error:
         raise CalibrationError(f"{path}: can't be written ({error.strerror}); choose another --report") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from canthus.errors import BundleError
 from canthus.manifest import MEMBERS, Manifest
+from canthus.whole_file import whole_file
 
 _MANIFEST = "manifest.yaml"
 _LARGEST = {_MANIFEST: 1 << 18, "prime.onnx": 1 << 30, "react.onnx": 1 << 30, "golden.npz": 1 << 26}
@@ -70,17 +70,13 @@ def write_bundle(path: Path | str, manifest: Manifest, members: Mapping[str, byt
         BundleError: there is no such folder, or no room or right to write in it.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED) as archive:
+        with whole_file(path) as partial, zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED) as archive:
             archive.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), manifest.to_yaml())
             for name in MEMBERS:
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
-        partial.replace(path)
     except OSError as error:
         raise BundleError(f"{path}: can't write it ({error.strerror}); choose another output") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
-from pathlib import Path
 
 STYLE = """
 :root { --ink: #222; --paper: #fff; --line: #999; --faint: #ddd; --warning: #fff3cd; --bad: #b00020 }
@@ -34,17 +32,3 @@ def document(title: str, body: str, style: str = STYLE) -> str:
 {body}
 </body></html>
 """
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that no half of it is ever seen.
-
-    Raises:
-        OSError: it can't be written; nothing is left of it.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

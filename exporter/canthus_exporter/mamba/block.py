@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from canthus.errors import ExportError
 from canthus_exporter.mamba.functions import (
     causal_conv1d_update,
     mamba_inner_fn,
@@ -55,7 +56,7 @@ class Mamba(nn.Module):
 
     def forward(self, hidden_states: Tensor, inference_params: None = None) -> Tensor:
         if inference_params is not None:
-            raise NotImplementedError("export `step` for streaming: its states come in and go out")
+            raise ExportError("Mamba: inference_params isn't supported; export `step`, whose states come in and go out")
         return mamba_inner_fn(
             self.in_proj(hidden_states).transpose(1, 2),
             self.conv1d.weight,

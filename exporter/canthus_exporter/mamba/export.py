@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from canthus.errors import ExportError
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import open_session
+from canthus.whole_file import whole_file
 from canthus_exporter.mamba.drop_in import drop_in
 from canthus_exporter.trace import trace
 
@@ -138,11 +139,8 @@ def _difference(found: list[Any], expected: list[Any]) -> float:
 
 
 def _write(path: Path, model: onnx.ModelProto) -> None:
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_bytes(model.SerializeToString())
-        partial.replace(path)
+        with whole_file(path) as partial:
+            partial.write_bytes(model.SerializeToString())
     except OSError as error:
         raise ExportError(f"{path}: can't be written ({error.strerror})") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -17,25 +17,16 @@ from canthus_model.selective_scan import selective_scan
 
 
 def selective_scan_fn(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None = None,
-    z: Tensor | None = None,
-    delta_bias: Tensor | None = None,
-    delta_softplus: bool = False,
-    return_last_state: bool = False,
+    u: Tensor, delta: Tensor, A: Tensor, *others: Any, **options: Any
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """As `canthus_model.selective_scan.selective_scan`, which has the shapes.
+    """As `canthus_model.selective_scan.selective_scan`, which has all arguments, and their shapes.
 
     Raises:
         ExportError: A is complex.
     """
     if A.is_complex():
         raise ExportError("selective_scan_fn: A is complex; canthus's SelectiveScan is for real A, as Mamba's is")
-    return selective_scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state)
+    return selective_scan(u, delta, A, *others, **options)
 
 
 def mamba_inner_fn(
@@ -46,21 +37,11 @@ def mamba_inner_fn(
     delta_proj_weight: Tensor,
     out_proj_weight: Tensor,
     out_proj_bias: Tensor | None,
-    A: Tensor,
-    B: Tensor | None = None,
-    C: Tensor | None = None,
-    D: Tensor | None = None,
-    delta_bias: Tensor | None = None,
-    B_proj_bias: Tensor | None = None,
-    C_proj_bias: Tensor | None = None,
-    delta_softplus: bool = True,
-    **_speed: Any,
+    *others: Any,
+    **options: Any,
 ) -> Tensor:
-    """All of a Mamba block between its two outer projections, and the last: xz (B, 2 D, L) to (B, L, width)."""
-    y = mamba_inner_fn_no_out_proj(
-        xz, conv1d_weight, conv1d_bias, x_proj_weight, delta_proj_weight,
-        A, B, C, D, delta_bias, B_proj_bias, C_proj_bias, delta_softplus,
-    )  # fmt: skip
+    """As `mamba_inner_fn_no_out_proj`, which has the other arguments, and the last projection: (B, L, width)."""
+    y = mamba_inner_fn_no_out_proj(xz, conv1d_weight, conv1d_bias, x_proj_weight, delta_proj_weight, *others, **options)
     return F.linear(y.transpose(1, 2), out_proj_weight, out_proj_bias)
 
 
@@ -80,7 +61,10 @@ def mamba_inner_fn_no_out_proj(
     delta_softplus: bool = True,
     **_speed: Any,
 ) -> Tensor:
-    """As `mamba_inner_fn` without the last projection: (B, D, L). Bidirectional vision Mambas add two of these."""
+    """All of a Mamba block between its two outer projections: xz (B, 2 D, L) to (B, D, L).
+
+    Bidirectional vision Mambas add two of these.
+    """
     x, z = xz.chunk(2, dim=1)
     x = causal_conv1d_fn(x, conv1d_weight.flatten(1), conv1d_bias, activation="silu")
     rank, states = delta_proj_weight.shape[1], A.shape[1]

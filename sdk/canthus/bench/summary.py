@@ -10,7 +10,6 @@ from canthus.bench.content import PACKET_US
 from canthus.bench.histogram import needed
 from canthus.bench.result import PERCENTILES, Result, percentile_name
 from canthus.bench.watch import OWN_MEMORY
-from canthus.live.ledger import Ledger
 
 STAGES = {
     "pushed late": "until it was in the stream: the pushing program's own delay",
@@ -59,11 +58,6 @@ def milliseconds(us: float | None) -> str:
     return "–" if us is None else f"{us / 1000:.2f} ms"
 
 
-def fates(ledger: Ledger) -> str:
-    """What became of all that came."""
-    return ", ".join(f"{count:,} {reason}" for reason, count in ledger.ended.items())
-
-
 def too_few(settings: dict[str, Any], percent: float) -> str:
     """How long a run must be for a percentile."""
     seconds = needed(percent) / settings["frames_per_second"] / settings["speed"]
@@ -109,7 +103,7 @@ def _lines(result: Result) -> Iterator[str]:
         grew = "" if growth is None else f", {growth / 1e6:+.2f} MB after the first minute"
         yield f"{title.replace('_', ' ')} {mean:.1f} {unit}, {low:.1f} to {high:.1f}{grew}"
     for name, ledger in result.ledgers.items():
-        yield f"{name:<7} {ledger.came:,} came: {fates(ledger)}"
+        yield f"{name:<7} {ledger.came:,} came: {ledger.fates}"
     yield ""
     for check in result.checks:
         yield f"{'ok     ' if check.passed else 'FAILED '} {check.name}: {check.found}"

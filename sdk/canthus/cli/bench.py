@@ -19,8 +19,8 @@ from canthus.bench.settings import Settings, parse_duration, parse_percent
 from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
 from canthus.errors import BenchError
-from canthus.page import write_whole
 from canthus.sources.faulty import FAULTS
+from canthus.whole_file import whole_file
 
 _USUAL = Settings()
 _LINE_SECONDS = 60
@@ -114,7 +114,8 @@ def _check_writable(path: Path | None) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        write_whole(path, text)
+        with whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BenchError(f"{path}: can't be written ({error.strerror}); choose another file") from error
 

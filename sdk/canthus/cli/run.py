@@ -74,12 +74,8 @@ def _watch_live(engine: Engine, source: Source) -> Generator[Expression]:
 
 
 def _as_ledger(health: Health) -> str:
-    lines = []
-    for name in ("frames", "packets", "events"):
-        ledger = getattr(health, name)
-        ended = ", ".join(f"{count:,} {reason}" for reason, count in sorted(ledger.ended.items()))
-        lines.append(f"{ledger.came:,} {name} came: {ended}")
-    return "\n".join(lines)
+    ledgers = {"frames": health.frames, "packets": health.packets, "events": health.events}
+    return "\n".join(f"{ledger.came:,} {name} came: {ledger.fates}" for name, ledger in ledgers.items())
 
 
 def _as_line(expression: Expression) -> str:

@@ -25,6 +25,11 @@ class Ledger:
         """Whether nothing is missing and nothing counted twice."""
         return self.came == self.waiting + sum(self.ended.values())
 
+    @property
+    def fates(self) -> str:
+        """How many ended for which reason, to be read."""
+        return ", ".join(f"{count:,} {reason}" for reason, count in self.ended.items())
+
 
 class Book:
     """A ledger that is being written; its owner sees to it that one thread writes at a time."""
