@@ -47,7 +47,7 @@ def main() -> None:
             places = balanced(training, each)
             kept = [place for place in places if training.sequences[place].lighting in lightings]
             drawn = decode(training, [(0, place) for place in kept])
-            ranges = network.observe(drawn, network.features(drawn), estimator, lambda done, total: None)
+            ranges = network.observe(drawn, estimator, lambda done, total: None)
             int8 = network.quantised(ranges)
             costs = compare(float32, answers_of(int8, tested), tested.lighting, tested.label)
             cells = "".join(f"{f'{c.agreement:.1f} %  {c.divergence:.1e}':>24}" for c in costs.values())

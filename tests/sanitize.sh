@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
-tests="tests/test_selective_scan.py tests/test_events.py tests/test_events_insert.py tests/test_resize.py"
+tests="tests/test_selective_scan.py tests/test_head.py tests/test_events.py tests/test_events_insert.py tests/test_resize.py"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
 run() {  # sanitizers, their runtime, tests
@@ -18,5 +18,5 @@ run() {  # sanitizers, their runtime, tests
     CANTHUS_NATIVE="$(echo "$PWD/$build"/_native*.so)" $bin/python -m pytest -q $3
 }
 
-run address,undefined libasan.so "$tests tests/test_selective_scan_onnx.py"
+run address,undefined libasan.so "$tests tests/test_selective_scan_onnx.py tests/test_head_onnx.py"
 run thread libtsan.so "$tests"  # ONNX Runtime's own threads aren't watched, so it would see races where there are none

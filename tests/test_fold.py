@@ -43,7 +43,9 @@ def test_folded_mamba(small_network):
 def test_folded_fusion(small_network):
     torch.manual_seed(2)
     frame, event = torch.randn(2, 3, 100, 4)
-    assert close(FoldedFusion(small_network.MCIB)(torch.cat((frame, event), 2)), small_network.MCIB(frame, event))
+    folded = FoldedFusion(small_network.MCIB, small_network.fusion_proj[0])
+    expected = small_network.fusion_proj(small_network.MCIB(frame, event).flatten(1))
+    assert close(folded(torch.cat((frame, event), 2)), expected)
 
 
 def test_folded_experts_each_by_itself(small_network):

@@ -6,14 +6,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from canthus._native import selective_scan, selective_scan_backward, selective_scan_instruction_sets
+from canthus._native import instruction_sets, selective_scan, selective_scan_backward
 from scan_inputs import error, make_inputs, recurrence
 
 BFLOAT16 = ml_dtypes.bfloat16
 # Of the largest magnitude. For the halves it is the rounding of the output, 2^-11 and 2^-8 of each value.
 TOLERANCE = {np.float32: 1e-5, np.float16: 5e-4, BFLOAT16: 4e-3}
 DTYPES = pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda dtype: np.dtype(dtype).name)
-INSTRUCTION_SETS = pytest.mark.parametrize("instruction_set", selective_scan_instruction_sets())
+INSTRUCTION_SETS = pytest.mark.parametrize("instruction_set", instruction_sets())
 SHAPES = [
     {"batch": 1, "channels": 8, "tokens": 500, "groups": 1},
     {"batch": 2, "channels": 12, "tokens": 64, "groups": 4},

@@ -35,7 +35,7 @@ def test_reference_is_the_recurrence():
         assert error(y, expected_y) <= 1e-12 and error(state, expected_state) <= 1e-12
 
 
-@pytest.mark.parametrize("instruction_set", _native.selective_scan_instruction_sets())
+@pytest.mark.parametrize("instruction_set", _native.instruction_sets())
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gradients_against_autograd(case, instruction_set):
     inputs = make_inputs(**case)

@@ -98,7 +98,7 @@ def calibrate(
     kept = Journal(journal, _key(graphs, drawn, target, estimator))
     features = network.features(drawn)
     with steps.step("observe") as step:
-        ranges = _observe(network, drawn, features, estimator, kept, step.report)
+        ranges = _observe(network, drawn, estimator, kept, step.report)
         step.result(f"{sum(map(len, ranges.values()))} activations, by {estimator}, for the worst lighting")
     warnings, must = _odd(network.layers, ranges, training, drawn)
     with steps.step("weigh") as step:
@@ -142,12 +142,10 @@ def _check_size(see: See, prime: onnx.ModelProto) -> None:
         )
 
 
-def _observe(
-    network: Network, drawn: Drawn, features: list[Array], estimator: str, kept: Journal, report: Report
-) -> Ranges:
+def _observe(network: Network, drawn: Drawn, estimator: str, kept: Journal, report: Report) -> Ranges:
     measured = kept.get("ranges")
     if measured is None:
-        ranges = network.observe(drawn, features, estimator, report)
+        ranges = network.observe(drawn, estimator, report)
         kept.put("ranges", {graph: {n: asdict(r) for n, r in found.items()} for graph, found in ranges.items()})
         return ranges
     return {graph: {n: Reconciled(**r) for n, r in found.items()} for graph, found in measured.items()}

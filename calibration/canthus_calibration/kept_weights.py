@@ -1,4 +1,4 @@
-"""How the layers that stay in float keep their weights: a half or a quarter of the size, for an error far below INT8's.
+"""How what stays in float keeps its weights: a half or a quarter of the size, for an error far below INT8's.
 
 What costs a layer its precision is to round what it *reads*; its weights, one scale for each output, can do with less.
 """
@@ -6,6 +6,7 @@ What costs a layer its precision is to round what it *reads*; its weights, one s
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 Floats = NDArray[np.float32]
+
+_MATRICES = {"Mcib": (5,), "RoutedExperts": (1, 6)}
+"""Inputs of canthus's operators that may be int8, each with its scales (outputs,) behind it."""
 
 
 def shrink_weights(model: onnx.ModelProto, nodes: Collection[str]) -> None:
@@ -28,6 +32,8 @@ def shrink_weights(model: onnx.ModelProto, nodes: Collection[str]) -> None:
         if weight is None or weight.data_type != TensorProto.FLOAT:
             continue
         name, values = weight.name, numpy_helper.to_array(weight)
+        kept: NDArray[Any]
+        scale: Floats | None
         kept, scale = _as_int8(values) if node.op_type == "Gemm" else _as_float16(values)
         unscaled = f"{name}.unscaled" if scale is not None else name
         weight.CopyFrom(numpy_helper.from_array(kept, f"{name}.{kept.dtype}"))
@@ -40,7 +46,21 @@ def shrink_weights(model: onnx.ModelProto, nodes: Collection[str]) -> None:
     model.graph.node.extend(nodes_before)
 
 
-def _as_int8(values: Floats) -> tuple[NDArray[np.int8], Floats | None]:
+def shrink_head(model: onnx.ModelProto) -> None:
+    """Change `model` so that the matrices of canthus's operators are int8, times a scale for each output.
+
+    What they multiply stays as it is: the operators read int8 weights and compute in float32.
+    """
+    initializers = {initializer.name: initializer for initializer in model.graph.initializer}
+    for node in model.graph.node:
+        for place in _MATRICES.get(node.op_type, ()) if node.domain == "canthus" else ():
+            weight, scale = (initializers[name] for name in node.input[place : place + 2])
+            kept, factor = _as_int8(numpy_helper.to_array(weight))
+            weight.CopyFrom(numpy_helper.from_array(kept, weight.name))
+            scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * factor[:, 0], scale.name))
+
+
+def _as_int8(values: Floats) -> tuple[NDArray[np.int8], Floats]:
     """(outputs, inputs) as int8 and scales (outputs, 1)."""
     largest = np.abs(values).max(1, keepdims=True)
     scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)

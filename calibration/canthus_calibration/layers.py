@@ -1,6 +1,6 @@
 """Which layers of a graph INT8 is for: convolutions of images, dense layers, and the sums of residual blocks.
 
-The Mamba and the fusion stay in float: they are a hundredth of the weights, and their kernel is canthus's own.
+What follows the encoders is canthus's own operators. They compute in float32, from int8 weights; see `kept_weights`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from canthus_calibration.images import round_means
-from canthus_calibration.kept_weights import shrink_weights
+from canthus_calibration.kept_weights import shrink_head, shrink_weights
 from canthus_calibration.layers import Layer, find_layers
 from canthus_calibration.observe import inputs_of, observe
 from canthus_calibration.parts import split
@@ -50,17 +50,15 @@ class Network:
         encoders = zip(self.encoders, inputs, strict=True)
         return [run(opened(part.graph, part.model), images)[0] for part, images in encoders]
 
-    def answers(self, features: list[Array], head: onnx.ModelProto | None = None) -> Array:
-        """The head's probabilities (N, labels) for the features; `head` may be another model of it."""
+    def answers(self, features: list[Array]) -> Array:
+        """The head's probabilities (N, labels) for the features."""
         feed = dict(zip(self.head.inputs, features, strict=True))
-        session = opened("react", head) if head else self._opened_head
-        return run(session, feed)[self.head.outputs.index("probabilities")]
+        return run(self._opened_head, feed)[self.head.outputs.index("probabilities")]
 
-    def observe(self, drawn: Drawn, features: list[Array], estimator: str, report: Report) -> Ranges:
+    def observe(self, drawn: Drawn, estimator: str, report: Report) -> Ranges:
         """The range of every activation that a layer reads."""
-        feeds = [*inputs_of(self.encoders, drawn), dict(zip(self.head.inputs, features, strict=True))]
-        parts = [*self.encoders, self.head]
-        done, total = 0, 2 * len(drawn) * len(parts)
+        feeds = inputs_of(self.encoders, drawn)
+        done, total = 0, 2 * len(drawn) * len(self.encoders)
 
         def clips_done(count: int) -> None:
             nonlocal done
@@ -68,7 +66,7 @@ class Network:
             report(done, total)
 
         ranges: Ranges = {name: {} for name in self.graphs}
-        for part, feed in zip(parts, feeds, strict=True):
+        for part, feed in zip(self.encoders, feeds, strict=True):
             spare = {image.centred for image in self.images[part.graph]}
             histograms = observe(part, feed, drawn.lighting, spare, clips_done)
             for name, histogram in histograms.items():
@@ -81,19 +79,17 @@ class Network:
         graphs = {name: self._quantise(name, graph, ranges, int8) for name, graph in self.graphs.items()}
         for name, graph in graphs.items():
             shrink_weights(graph, {layer.node for layer in in_float if layer.graph == name})
+            shrink_head(graph)
         return graphs
 
     def with_only(self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array]) -> Array:
         """The probabilities (N, labels) if `layer` alone is in INT8; `features` are those of float32."""
-        graph = layer.graph
         inputs = inputs_of(self.encoders, drawn)
-        for place, part in enumerate(self.encoders):
-            if part.graph == graph and any(node.name == layer.node for node in part.model.graph.node):
-                changed = self._quantise(graph, part.model, ranges, [layer])
-                own = [*features]
-                own[place] = run(opened(graph, changed), inputs[place])[0]
-                return self.answers(own)
-        return self.answers(features, self._quantise(graph, self.head.model, ranges, [layer]))
+        place = next(i for i, part in enumerate(self.encoders) if part.holds(layer.graph, layer.node))
+        changed = self._quantise(layer.graph, self.encoders[place].model, ranges, [layer])
+        own = [*features]
+        own[place] = run(opened(layer.graph, changed), inputs[place])[0]
+        return self.answers(own)
 
     @cached_property
     def _opened_head(self) -> Any:

@@ -31,6 +31,10 @@ class Part:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    def holds(self, graph: str, node: str) -> bool:
+        """Whether a node of a graph is in this piece."""
+        return self.graph == graph and any(own.name == node for own in self.model.graph.node)
+
 
 def split(graphs: dict[str, onnx.ModelProto]) -> tuple[list[Part], Part]:
     """The four encoders, in the order of ENCODERS, and the head, which takes their features in that order.

@@ -57,7 +57,7 @@ namespace canthus::onnxruntime {
 // The first version whose functions and struct are all of the above; what pyproject.toml asks for, too.
 inline constexpr std::uint32_t api_version = 23;
 
-enum ElementType : int { undefined = 0, float32 = 1, float16 = 10, bfloat16 = 16 };
+enum ElementType : int { undefined = 0, float32 = 1, int8 = 3, float16 = 10, bfloat16 = 16 };
 enum Presence : int { required = 0, optional = 1 };
 
 }  // namespace canthus::onnxruntime

@@ -1,4 +1,4 @@
-// The operators of domain `canthus`. Each file of this folder that has one gives it here.
+// The operators of domain `canthus`. Each file of this folder that has some gives them here.
 #pragma once
 #include <vector>
 
@@ -6,7 +6,8 @@
 
 namespace canthus::onnxruntime {
 
-// One per data type; they live as long as the library.
-std::vector<const OrtCustomOp*> selective_scan_operators();
+// They live as long as the library.
+std::vector<const OrtCustomOp*> selective_scan_operators();  // one per data type
+std::vector<const OrtCustomOp*> head_operators();
 
 }  // namespace canthus::onnxruntime

@@ -19,6 +19,7 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
     static OrtCustomOpDomain* const domain = [&] {
       OrtCustomOpDomain* made = runtime.create_domain("canthus");
       for (const OrtCustomOp* op : canthus::onnxruntime::selective_scan_operators()) runtime.add(made, op);
+      for (const OrtCustomOp* op : canthus::onnxruntime::head_operators()) runtime.add(made, op);
       return made;
     }();
     runtime.add(options, domain);

@@ -5,10 +5,10 @@
 // are of one type, float32, float16 or bfloat16; all else is float32.
 #include "selective_scan/selective_scan.h"
 
-#include <exception>
 #include <stdexcept>
 #include <string>
 
+#include "onnxruntime/operator.h"
 #include "onnxruntime/operators.h"
 #include "onnxruntime/runtime.h"
 #include "selective_scan/shapes.h"
@@ -20,19 +20,6 @@ namespace scan = canthus::selective_scan;
 
 enum Input : std::size_t { u, delta, A, B, C, D, z, delta_bias, input_count };
 constexpr const char* input_names[] = {"u", "delta", "A", "B", "C", "D", "z", "delta_bias"};
-
-// OrtCustomOp's functions are told the operator, so what differs between the three is kept behind it.
-struct Operator : OrtCustomOp {
-  ElementType type;
-};
-
-ElementType type_of(const OrtCustomOp* op) { return static_cast<const Operator*>(op)->type; }
-
-struct Kernel {
-  Runtime runtime;
-  ElementType type;
-  bool delta_softplus;
-};
 
 bool is_weight(std::size_t input) { return input == A || input == D || input == delta_bias; }
 
@@ -46,20 +33,20 @@ const char* type_name(int type) {
 // are float32, like A.
 void check_type(const Kernel& kernel, std::size_t input, const Tensor& tensor) {
   const bool constant = (input == B || input == C) && tensor.rank == 2;
-  const int wanted = constant || is_weight(input) ? float32 : kernel.type;
+  const int wanted = constant || is_weight(input) ? float32 : kernel.op->inputs[u].type;
   if (tensor.rank >= 0 && tensor.type != wanted)
     throw std::invalid_argument(std::string("selective_scan: ") + input_names[input] + " must be " +
                                 type_name(wanted) + ", got " + type_name(tensor.type));
 }
 
-scan::DataType data_type(ElementType type) {
+scan::DataType data_type(int type) {
   if (type == float16) return scan::DataType::float16;
   return type == bfloat16 ? scan::DataType::bfloat16 : scan::DataType::float32;
 }
 
 void compute(const Kernel& kernel, OrtKernelContext* context) {
   Tensor tensors[input_count];
-  scan::Shape shapes[input_count];
+  Shape shapes[input_count];
   for (std::size_t i = 0; i < input_count; ++i) {
     tensors[i] = kernel.runtime.input(context, i);
     check_type(kernel, i, tensors[i]);
@@ -68,7 +55,7 @@ void compute(const Kernel& kernel, OrtKernelContext* context) {
   scan::Inputs in;
   in.sizes = scan::sizes_of(
       {shapes[u], shapes[delta], shapes[A], shapes[B], shapes[C], shapes[D], shapes[z], shapes[delta_bias]});
-  in.type = data_type(kernel.type);
+  in.type = data_type(kernel.op->inputs[u].type);
   in.u = tensors[u].data;
   in.delta = tensors[delta].data;
   in.A = static_cast<const float*>(tensors[A].data);
@@ -77,7 +64,7 @@ void compute(const Kernel& kernel, OrtKernelContext* context) {
   in.D = static_cast<const float*>(tensors[D].data);
   in.z = tensors[z].data;
   in.delta_bias = static_cast<const float*>(tensors[delta_bias].data);
-  in.delta_softplus = kernel.delta_softplus;
+  in.delta_softplus = kernel.flag;
 
   const std::int64_t y_shape[] = {in.sizes.batch, in.sizes.channels, in.sizes.tokens};
   const std::int64_t state_shape[] = {in.sizes.batch, in.sizes.channels, in.sizes.states};
@@ -88,60 +75,14 @@ void compute(const Kernel& kernel, OrtKernelContext* context) {
   scan::forward(scan::fastest_kernel(), in, out, Runtime::parallel(pool));
 }
 
-template <class Function>
-OrtStatus* as_status(const Runtime& runtime, Function function) {
-  try {
-    function();
-  } catch (const Failure& failure) {
-    return failure.status;
-  } catch (const std::exception& error) {
-    return runtime.invalid_argument(error.what());
-  }
-  return nullptr;
-}
-
-OrtStatus* create_kernel(const OrtCustomOp* op, const OrtApi* api, const OrtKernelInfo* info, void** kernel) {
-  const Runtime runtime(api);
-  return as_status(runtime, [&] {
-    *kernel = new Kernel{runtime, type_of(op), runtime.attribute(info, "delta_softplus", 0) != 0};
-  });
-}
-
-OrtStatus* compute_kernel(void* pointer, OrtKernelContext* context) {
-  const Kernel& kernel = *static_cast<Kernel*>(pointer);
-  return as_status(kernel.runtime, [&] { compute(kernel, context); });
-}
-
 Operator make_operator(ElementType type) {
-  Operator op{};
-  op.version = api_version;
-  op.type = type;
-  op.GetName = [](const OrtCustomOp*) { return "SelectiveScan"; };
-  op.GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return nullptr; };
-  op.GetInputTypeCount = [](const OrtCustomOp*) -> std::size_t { return input_count; };
-  op.GetInputType = [](const OrtCustomOp* self, std::size_t i) -> int {
-    if (i == B || i == C) return undefined;
-    return is_weight(i) ? float32 : type_of(self);
-  };
-  op.GetInputCharacteristic = [](const OrtCustomOp*, std::size_t i) -> int {
-    return i < D ? required : optional;
-  };
-  op.GetOutputTypeCount = [](const OrtCustomOp*) -> std::size_t { return 2; };
-  op.GetOutputType = [](const OrtCustomOp* self, std::size_t i) -> int {
-    return i == 0 ? type_of(self) : float32;
-  };
-  op.GetOutputCharacteristic = [](const OrtCustomOp*, std::size_t i) -> int {
-    return i == 0 ? required : optional;
-  };
-  op.GetInputMemoryType = [](const OrtCustomOp*, std::size_t) { return 0; };
-  op.GetVariadicInputMinArity = op.GetVariadicOutputMinArity = [](const OrtCustomOp*) { return 1; };
-  op.GetVariadicInputHomogeneity = op.GetVariadicOutputHomogeneity = [](const OrtCustomOp*) { return 1; };
-  op.CreateKernelV2 = create_kernel;
-  op.KernelComputeV2 = compute_kernel;
-  op.KernelDestroy = [](void* kernel) { delete static_cast<Kernel*>(kernel); };
-  op.GetStartVersion = [](const OrtCustomOp*) { return 1; };
-  op.GetEndVersion = [](const OrtCustomOp*) { return 1; };
-  return op;
+  std::vector<Argument> inputs;
+  for (std::size_t i = 0; i < input_count; ++i)
+    inputs.push_back({i == B || i == C ? undefined
+                      : is_weight(i)   ? float32
+                                       : type,
+                      i < D ? required : optional});
+  return {"SelectiveScan", inputs, {{type}, {float32, optional}}, compute, "delta_softplus"};
 }
 
 }  // namespace

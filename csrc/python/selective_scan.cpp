@@ -61,8 +61,8 @@ void expect_dtype(const char* name, const Array& array, const py::dtype& wanted)
                          ", got " + dtype_name(array->dtype()) + "; convert it with astype");
 }
 
-scan::Shape shape_of(const Array& array) {
-  scan::Shape shape;
+Shape shape_of(const Array& array) {
+  Shape shape;
   if (!array) return shape;
   shape.rank = static_cast<int>(array->ndim());
   for (int i = 0; i < shape.rank && i < 4; ++i) shape.axes[i] = array->shape(i);
@@ -117,7 +117,7 @@ const scan::Kernel& kernel_named(const std::optional<std::string>& name) {
   for (const scan::Kernel* const* kernel = scan::all_kernels(); *kernel; ++kernel)
     if (*name == (*kernel)->name && (*kernel)->runs_here()) return **kernel;
   throw py::value_error("selective_scan: this machine has no instruction set '" + *name +
-                        "'; selective_scan_instruction_sets() lists those that it has");
+                        "'; instruction_sets() lists those that it has");
 }
 
 Parallel checked_threads(int count) {
@@ -209,7 +209,7 @@ void add_selective_scan(py::module_& m) {
   m.def("selective_scan_backward", &selective_scan_backward, "grad_y"_a, "grad_last_state"_a, "u"_a,
         "delta"_a, "A"_a, "B"_a, "C"_a, "D"_a = py::none(), "z"_a = py::none(), "delta_bias"_a = py::none(),
         "delta_softplus"_a = false, "threads"_a = 1, "instruction_set"_a = py::none());
-  m.def("selective_scan_instruction_sets", &instruction_sets);
+  m.def("instruction_sets", &instruction_sets);
 }
 
 }  // namespace canthus::python

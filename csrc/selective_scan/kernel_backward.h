@@ -62,7 +62,7 @@ struct BackwardMemory {
 static bool allocate(std::int64_t channels, std::int64_t row, std::int64_t blocks, BackwardMemory& memory) {
   const std::int64_t per_channel = channels * row, per_token = block_tokens * row;
   const std::int64_t total = 8 * per_channel + 4 * per_token + blocks * per_channel;
-  float* next = scratch(total);
+  float* next = scratch(Scratch::of_unit, total);
   if (!next) return false;
   for (std::int64_t i = 0; i < total; ++i) next[i] = 0.0f;
   const auto take = [&](std::int64_t size) {

@@ -1,7 +1,7 @@
 // The forward pass of one unit. Included inside the instruction set's own namespace.
 #pragma once
 #include "selective_scan/convert.h"
-#include "selective_scan/vector.h"
+#include "vector.h"
 
 // Rows of states, one per token; stride 0 where all tokens share one.
 struct Rows {
@@ -138,7 +138,7 @@ static bool forward_of(const Inputs& in, const Outputs& out, std::int64_t unit) 
       static_cast<int>(first + unit_channels < group_end ? unit_channels : group_end - first);
 
   const std::int64_t per_channel = unit_channels * row, per_token = block_tokens * row;
-  float* memory = scratch(4 * per_channel + 2 * per_token);
+  float* memory = scratch(Scratch::of_unit, 4 * per_channel + 2 * per_token);
   if (!memory) return false;
   float* rates = memory;
   float* states = rates + per_channel;

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <memory>
 #include <new>
 #include <vector>
 
@@ -40,21 +38,6 @@ const Kernel& fastest_kernel() {
     return **kernel;
   }();
   return fastest;
-}
-
-float* scratch(std::size_t floats) {
-  struct Free {
-    void operator()(float* memory) const { std::free(memory); }
-  };
-  static thread_local std::unique_ptr<float, Free> memory;
-  static thread_local std::size_t size = 0;
-  if (floats > size) {
-    const std::size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
-    size = 0;
-    memory.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
-    if (memory) size = bytes / sizeof(float);
-  }
-  return memory.get();
 }
 
 void forward(const Kernel& kernel, const Inputs& in, const Outputs& out, const Parallel& parallel) {

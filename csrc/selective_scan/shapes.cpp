@@ -6,30 +6,21 @@
 namespace canthus::selective_scan {
 namespace {
 
-std::string text(const Shape& shape) {
-  std::string result = "(";
-  for (int i = 0; i < shape.rank && i < 4; ++i) result += (i ? ", " : "") + std::to_string(shape.axes[i]);
-  if (shape.rank > 4) result += ", ...";
-  return result + (shape.rank == 1 ? ",)" : ")");
-}
-
 [[noreturn]] void refuse(const char* name, const Shape& shape, const std::string& wanted) {
   throw std::invalid_argument(std::string("selective_scan: ") + name + " must have shape " + wanted +
                               ", got " + text(shape));
 }
 
-bool equal(const Shape& a, const Shape& b) { return a.rank == b.rank && a.axes == b.axes; }
-
 void expect(const char* name, const Shape& shape, const char* letters, const Shape& wanted) {
-  if (!equal(shape, wanted)) refuse(name, shape, std::string(letters) + " = " + text(wanted));
+  if (shape != wanted) refuse(name, shape, std::string(letters) + " = " + text(wanted));
 }
 
 // Returns the groups of a B or C that varies, 0 of a constant one.
 std::int64_t groups_of(const char* name, const Shape& shape, const Sizes& sizes) {
   const std::int64_t groups = shape.rank == 4 ? shape.axes[1] : 1;
-  if (equal(shape, {2, {sizes.channels, sizes.states}})) return 0;
-  if (equal(shape, {3, {sizes.batch, sizes.states, sizes.tokens}})) return 1;
-  if (equal(shape, {4, {sizes.batch, groups, sizes.states, sizes.tokens}}) && groups > 0 &&
+  if (shape == Shape{2, {sizes.channels, sizes.states}}) return 0;
+  if (shape == Shape{3, {sizes.batch, sizes.states, sizes.tokens}}) return 1;
+  if (shape == Shape{4, {sizes.batch, groups, sizes.states, sizes.tokens}} && groups > 0 &&
       sizes.channels % groups == 0)
     return groups;
   const Shape constant{2, {sizes.channels, sizes.states}};

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 
+#include "scratch.h"
 #include "selective_scan/selective_scan.h"
 
 namespace canthus::selective_scan {
@@ -18,9 +19,5 @@ static constexpr std::int64_t group_channels(const Sizes& sizes) { return sizes.
 static constexpr std::int64_t units_per_group(const Sizes& sizes) {
   return (group_channels(sizes) + unit_channels - 1) / unit_channels;
 }
-
-// This thread's memory of at least `floats` floats, 64-byte aligned, contents undefined; null if there is
-// none.
-float* scratch(std::size_t floats);
 
 }  // namespace canthus::selective_scan

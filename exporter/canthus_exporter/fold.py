@@ -93,8 +93,7 @@ class React(nn.Module):
         self.frame = FoldedEncoder(network.res01)
         self.event = FoldedEncoder(network.res11)
         self.mamba = FoldedMamba(network.MCO.cross_matrix_mamba)
-        self.fusion = FoldedFusion(network.MCIB)
-        self.fusion_proj = network.fusion_proj
+        self.fusion = FoldedFusion(network.MCIB, network.fusion_proj[0])
         self.experts = FoldedExperts(network.moe)
 
     def forward(
@@ -103,6 +102,5 @@ class React(nn.Module):
         frame_tokens = torch.cat((first_frame, self.frame(frame)), 1).unflatten(1, (-1, TOKEN_WIDTH))
         event_tokens = torch.cat((first_event, self.event(event)), 1).unflatten(1, (-1, TOKEN_WIDTH))
         tokens = torch.cat((frame_tokens, event_tokens), 2)
-        fused = self.fusion_proj(self.fusion(self.mamba(tokens)).flatten(1))
-        logits, weights = self.experts(fused)
+        logits, weights = self.experts(self.fusion(self.mamba(tokens)))
         return logits, logits.softmax(-1), weights

@@ -1,4 +1,4 @@
-"""What `fold` makes of everything behind the encoders.
+"""What `fold` makes of everything behind the encoders: the weights of the three operators in `head`.
 
 Frame and event travel together: tokens are (B, L, 8), the frame's four features before the event's, and
 channels are ordered forward frame, forward event, backward frame, backward event, eight each.
@@ -9,25 +9,19 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from canthus_model.config import CONVOLUTION_LENGTH, EXPERTS, INNER_CHANNELS, STATES, TOKEN_WIDTH
+from canthus_exporter.head import HEADS, mcib, mco_mamba, routed_experts
+from canthus_model.config import INNER_CHANNELS, STATES, TOKEN_WIDTH
 from canthus_model.experts import (
     AttentionExpert,
     DeepExpert,
     FocalExpert,
     MixtureOfExperts,
     SingleTokenAttention,
-    mix_experts,
-    top_experts,
 )
 from canthus_model.fusion import CrossModalFusion
 from canthus_model.mamba import BACKWARD, FORWARD, MODALITIES, CrossModalMamba, Direction
-from canthus_model.selective_scan import selective_scan
-
-PAIR = len(MODALITIES) * INNER_CHANNELS
-"""Channels of both modalities in one direction."""
 
 
 def _constant(tensor: Tensor) -> nn.Parameter:
@@ -35,10 +29,7 @@ def _constant(tensor: Tensor) -> nn.Parameter:
 
 
 class FoldedMamba(nn.Module):
-    """Both modalities and both directions in one depthwise convolution, one projection and one scan.
-
-    Tokens (B, L, 8) to the same shape, residual included.
-    """
+    """Tokens (B, L, 8) to the same shape, residual included."""
 
     def __init__(self, mamba: CrossModalMamba) -> None:
         super().__init__()
@@ -48,22 +39,23 @@ class FoldedMamba(nn.Module):
             return [tensors[template.format(m)] for m in MODALITIES]
 
         def over_directions(field: str, leaf: str = "") -> Tensor:
-            names = [getattr(direction, field) for direction in (FORWARD, BACKWARD)]
-            return torch.cat([t for name in names for t in of_all(name + leaf)])
+            """(2, 16, ...)"""
+            directions = (getattr(direction, field) + leaf for direction in (FORWARD, BACKWARD))
+            return torch.stack([torch.cat(of_all(name)) for name in directions])
 
         in_proj = of_all("in_proj_{}.weight")
         x = torch.block_diag(*(w[:INNER_CHANNELS] for w in in_proj))
         z = torch.block_diag(*(w[INNER_CHANNELS:] for w in in_proj))
-        self.in_proj = _constant(torch.cat((x, z)))
-        self.conv_weight = _constant(over_directions("conv1d", ".weight"))
+        self.in_proj = _constant(torch.cat((x, z)).T)
+        self.conv_weight = _constant(over_directions("conv1d", ".weight").squeeze(2).transpose(1, 2))
         self.conv_bias = _constant(over_directions("conv1d", ".bias"))
         projections = [self._fold_projections(tensors, direction) for direction in (FORWARD, BACKWARD)]
-        self.projection = _constant(torch.stack(projections))
+        self.projection = _constant(torch.stack(projections).transpose(1, 2))
         A_log = [tensors[direction.A_log.format("event")] for direction in (FORWARD, BACKWARD)]
-        self.A = _constant(-torch.exp(torch.cat([a for a in A_log for _ in MODALITIES])))
+        self.A = _constant(-torch.exp(torch.stack([torch.cat([a] * len(MODALITIES)) for a in A_log])))
         self.D = _constant(over_directions("D"))
         delta_bias = torch.cat(of_all(FORWARD.dt_proj + ".bias"))
-        self.delta_bias = _constant(torch.cat((delta_bias, delta_bias)))
+        self.delta_bias = _constant(torch.stack((delta_bias, delta_bias)))
         self.out_proj = _constant(0.5 * torch.block_diag(*of_all("out_proj_{}.weight")).T)
 
     @staticmethod
@@ -79,41 +71,32 @@ class FoldedMamba(nn.Module):
         return torch.cat((*delta, *B, *C))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x, z = (self.in_proj @ tokens.transpose(1, 2)).split(PAIR, dim=1)
-        x = torch.cat((x, x.flip(2)), 1)
-        z = torch.cat((z, z.flip(2)), 1)
-        x = F.pad(x, (CONVOLUTION_LENGTH - 1, 0))
-        u = F.silu(F.conv1d(x, self.conv_weight, self.conv_bias, groups=2 * PAIR))
-        projected = self.projection @ u.unflatten(1, (2, PAIR))
-        delta, B, C = projected.split([PAIR, 2 * STATES, 2 * STATES], dim=2)
-        y = selective_scan(
-            u,
-            delta.flatten(1, 2),
+        return mco_mamba(
+            tokens,
+            self.in_proj,
+            self.conv_weight,
+            self.conv_bias,
+            self.projection,
             self.A,
-            B.flatten(1, 2).unflatten(1, (4, STATES)),
-            C.flatten(1, 2).unflatten(1, (4, STATES)),
             self.D,
-            z=z,
-            delta_bias=self.delta_bias,
-            delta_softplus=True,
+            self.delta_bias,
+            self.out_proj,
         )
-        forward, backward = y.split(PAIR, dim=1)
-        return (forward + backward.flip(2)).transpose(1, 2) @ self.out_proj + tokens
 
 
 class FoldedFusion(nn.Module):
-    """Tokens (B, L, 8) to fused tokens (B, L, 4), with all eight projections of the tokens as one."""
+    """Tokens (B, L, 8) to the fused vector (B, width), with all eight projections of the tokens as one."""
 
-    def __init__(self, fusion: CrossModalFusion) -> None:
+    def __init__(self, fusion: CrossModalFusion, dense: nn.Linear) -> None:
+        """`dense` is the layer that follows."""
         super().__init__()
         attention = fusion.attn
-        self.heads = attention.num_heads
         zeros = torch.zeros(TOKEN_WIDTH, TOKEN_WIDTH, dtype=torch.float64)
         frame = torch.cat((fusion.proj_rgb.weight.double(), zeros), 1)
         event = torch.cat((zeros, fusion.proj_event.weight.double()), 1)
         sources = ((frame, fusion.proj_rgb.bias.double()), (event, fusion.proj_event.bias.double()))
         q, k, v = zip(attention.in_proj_weight.double().chunk(3), attention.in_proj_bias.double().chunk(3), strict=True)
-        scale = math.sqrt(TOKEN_WIDTH / self.heads)
+        scale = math.sqrt(TOKEN_WIDTH / HEADS)
         q = (q[0] / scale, q[1] / scale)
         weights, biases = [frame, event], [source[1] for source in sources]
         # The frame asks the event (query of one, key and value of the other), then the other way round.
@@ -121,21 +104,23 @@ class FoldedFusion(nn.Module):
             for source_weight, source_bias in sources_of:
                 weights.append(weight @ source_weight)
                 biases.append(weight @ source_bias + bias)
-        self.weight = _constant(torch.cat(weights).T)
-        self.bias = _constant(torch.cat(biases))
+        self.projection = _constant(torch.cat(weights).T)
+        self.projection_bias = _constant(torch.cat(biases))
         self.out_proj = attention.out_proj
+        self.dense = dense
+        self.register_buffer("dense_scale", torch.ones(dense.out_features))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        pair = 2 * TOKEN_WIDTH
-        both, query, key, value = (tokens @ self.weight + self.bias).split(pair, dim=2)
-        frame, event = both.split(TOKEN_WIDTH, dim=2)
-        query, key, value = (x.unflatten(2, (2 * self.heads, -1)).transpose(1, 2) for x in (query, key, value))
-        attended = (query @ key.transpose(2, 3)).softmax(-1) @ value
-        # (B, 2 askers x heads, L, 2) to (B, L, 2 askers, 4)
-        attended = self.out_proj(attended.transpose(1, 2).flatten(2).unflatten(2, (2, TOKEN_WIDTH)))
-        from_event, from_frame = attended[:, :, 0], attended[:, :, 1]
-        gate = torch.sigmoid((frame * event).sum(-1, keepdim=True))
-        return from_frame + gate * (from_event - from_frame) + 0.5 * (frame + event)
+        return mcib(
+            tokens,
+            self.projection,
+            self.projection_bias,
+            self.out_proj.weight,
+            self.out_proj.bias,
+            self.dense.weight,
+            self.dense_scale,
+            self.dense.bias,
+        )
 
 
 def _fold_single_token_attention(attention: SingleTokenAttention) -> tuple[Tensor, Tensor]:
@@ -173,37 +158,36 @@ class FoldedExperts(nn.Module):
             *((e[0].weight[:, :, 1].double(), e[0].bias.double()) for e in focal),
             *(_fold_deep_expert(e) for e in deep),
         ]
-        self.counts = (len(attention), len(focal), len(deep))
-        self.width = moe.router.norm.weight.shape[0]
-        self.labels = deep[0].final_fc.out_features
         self.weight = _constant(torch.cat([weight for weight, _ in parts]))
         self.bias = _constant(torch.cat([bias for _, bias in parts]))
-        self.router_norm, self.router_mlp = moe.router.norm, moe.router.mlp
+        self.register_buffer("scale", torch.ones(len(self.bias)))
+        self.router_norm = moe.router.norm
+        self.router, _, self.choice = moe.router.mlp
+        self.register_buffer("router_scale", torch.ones(self.router.out_features))
         # Each expert's own LayerNorm scale and shift go into its last layer.
         fc = [e.fc.weight.double() for e in attention]
         shift = [w @ e.norm.bias.double() + e.fc.bias.double() for w, e in zip(fc, attention, strict=True)]
         scaled = [w * e.norm.weight.double() for w, e in zip(fc, attention, strict=True)]
-        self.attention_weight = _constant(torch.stack([w.T for w in scaled]))
+        self.attention_weight = _constant(torch.stack(scaled))
         self.attention_bias = _constant(torch.stack(shift))
-        self.focal_weight = _constant(torch.stack([e[2].weight[:, :, 0].T for e in focal]))
+        self.focal_weight = _constant(torch.stack([e[2].weight[:, :, 0] for e in focal]))
         self.focal_bias = _constant(torch.stack([e[2].bias for e in focal]))
-        by_kind = [i for kind in (AttentionExpert, FocalExpert, DeepExpert) for i in range(EXPERTS)
-                   if isinstance(experts[i], kind)]  # fmt: skip
-        self.order = [by_kind.index(i) for i in range(EXPERTS)]
 
     def forward(self, fused: Tensor) -> tuple[Tensor, Tensor]:
-        attention, focal, deep = self.counts
-        sizes = [self.width, attention * self.width, focal * self.width // 2, deep * self.labels]
-        router, attended, focused, answered = F.linear(fused, self.weight, self.bias).split(sizes, dim=1)
-        weights = top_experts(self.router_mlp(self.router_norm(router)))
-        attended = F.layer_norm(attended.unflatten(1, (attention, self.width)), (self.width,))
-        focused = F.gelu(focused.unflatten(1, (focal, self.width // 2)))
-        answers = torch.cat(
-            (
-                (attended.unsqueeze(2) @ self.attention_weight).squeeze(2) + self.attention_bias,
-                (focused.unsqueeze(2) @ self.focal_weight).squeeze(2) + self.focal_bias,
-                answered.unflatten(1, (deep, self.labels)),
-            ),
-            1,
+        return routed_experts(
+            fused,
+            self.weight,
+            self.scale,
+            self.bias,
+            self.router_norm.weight,
+            self.router_norm.bias,
+            self.router.weight,
+            self.router_scale,
+            self.router.bias,
+            self.choice.weight,
+            self.choice.bias,
+            self.attention_weight,
+            self.attention_bias,
+            self.focal_weight,
+            self.focal_bias,
         )
-        return mix_experts(weights, answers[:, self.order]), weights

@@ -8,6 +8,8 @@
 gives a file that any runtime can run and that runs faster where canthus's library is registered.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -18,56 +20,79 @@ from onnxscript.values import Op, Opset
 
 import canthus_model.selective_scan  # noqa: F401  defines torch.ops.canthus.selective_scan
 from canthus.errors import ExportError
-from canthus_exporter.selective_scan_body import INPUTS, MINIMUM_OPSET, Signature, selective_scan_body
+from canthus_exporter.head_bodies import HEAD_OPERATORS, HeadBody, head_translations
+from canthus_exporter.selective_scan_body import DOMAIN, INPUTS, MINIMUM_OPSET, Signature
 
-DOMAIN = "canthus"
+Types = dict[str, tuple[int, list[int]]]
+"""By a tensor's name its data type and its shape, -1 where that is dynamic."""
+
 _OVERLOAD_IR_VERSION = 10  # the first in which one function may have several bodies
 
 
 def custom_translation_table() -> dict[Any, Callable[..., Any]]:
-    """The `custom_translation_table` of torch.onnx.export that writes `canthus::SelectiveScan` nodes."""
+    """The `custom_translation_table` of torch.onnx.export that writes nodes of domain `canthus`."""
     scan = Op(Opset(DOMAIN, 1), "SelectiveScan", _schema())
 
     def selective_scan(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False):  # type: ignore
         return scan(u, delta, A, B, C, D, z, delta_bias, delta_softplus=int(delta_softplus))
 
-    return {torch.ops.canthus.selective_scan.default: selective_scan}
+    return {torch.ops.canthus.selective_scan.default: selective_scan, **head_translations()}
 
 
 def add_function_bodies(model: onnx.ModelProto, max_tokens: int | None = None) -> None:
-    """Add to `model`, in place, the function bodies that its `canthus::SelectiveScan` nodes need.
+    """Add to `model`, in place, the function bodies that its nodes of domain `canthus` need.
 
     Nodes of different signatures get bodies of their own by ONNX's function overloads. Bodies that the model
     has already are replaced. The tensors' ranks, dtypes and sizes but for the batch must be known:
     torch.onnx.export writes them; for other models run onnx.shape_inference first.
 
     Args:
-        max_tokens: the most tokens that will come, needed where the model's token axis is dynamic.
+        max_tokens: the most tokens that will come to a selective scan, needed where its token axis is dynamic.
 
     Raises:
         ExportError: a size, rank or dtype isn't known, or the model's opset is too old.
     """
-    nodes = [node for node in model.graph.node if (node.domain, node.op_type) == (DOMAIN, "SelectiveScan")]
+    nodes = [node for node in model.graph.node if node.domain == DOMAIN]
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if nodes and opset < MINIMUM_OPSET:
-        raise ExportError(f"SelectiveScan needs opset {MINIMUM_OPSET} or later, the model has {opset}: export again")
+        raise ExportError(
+            f"{nodes[0].op_type} needs opset {MINIMUM_OPSET} or later, the model has {opset}: export again"
+        )
     types = _tensor_types(model.graph)
-    signatures = [_signature(node, types, max_tokens) for node in nodes]
-    distinct = list(dict.fromkeys(signatures))
+    bodies = [_body(node, types, max_tokens) for node in nodes]
 
-    others = [f for f in model.functions if (f.domain, f.name) != (DOMAIN, "SelectiveScan")]
+    others = [function for function in model.functions if function.domain != DOMAIN]
     del model.functions[:]
     model.functions.extend(others)
-    overloads = {s: str(i) if len(distinct) > 1 else "" for i, s in enumerate(distinct)}
-    for node, signature in zip(nodes, signatures, strict=True):
-        node.overload = overloads[signature]
-    model.functions.extend(selective_scan_body(s, opset, overloads[s]) for s in distinct)
-    if len(distinct) > 1:
-        model.ir_version = max(model.ir_version, _OVERLOAD_IR_VERSION)
+    for op_type in dict.fromkeys(node.op_type for node in nodes):
+        own = [(node, body) for node, body in zip(nodes, bodies, strict=True) if node.op_type == op_type]
+        distinct = list(dict.fromkeys(body for _, body in own))
+        overloads = {body: str(i) if len(distinct) > 1 else "" for i, body in enumerate(distinct)}
+        for node, body in own:
+            node.overload = overloads[body]
+        model.functions.extend(body.write(opset, overloads[body]) for body in distinct)
+        if len(distinct) > 1:
+            model.ir_version = max(model.ir_version, _OVERLOAD_IR_VERSION)
 
 
-def _tensor_types(graph: onnx.GraphProto) -> dict[str, tuple[int, list[int]]]:
-    """Data type and shape, -1 where dynamic, of all tensors that the graph tells them of."""
+def _body(
+    node: onnx.NodeProto, types: dict[str, tuple[int, list[int]]], max_tokens: int | None
+) -> Signature | HeadBody:
+    """What the function body of a node depends on; it can be written."""
+    if node.op_type == "SelectiveScan":
+        return _signature(node, types, max_tokens)
+    if node.op_type not in HEAD_OPERATORS:
+        raise _error(node, "canthus has no such operator")
+    shapes = []
+    for name in node.input:
+        if name not in types:
+            raise _error(node, f"the shape of {name} isn't known; run onnx.shape_inference on the model first")
+        shapes.append(tuple(types[name][1]))
+    return HeadBody(node.op_type, tuple(shapes))
+
+
+def _tensor_types(graph: onnx.GraphProto) -> Types:
+    """Of all tensors that the graph tells them of."""
     types = {}
     for value in (*graph.input, *graph.value_info, *graph.output):
         tensor = value.type.tensor_type
@@ -79,7 +104,7 @@ def _tensor_types(graph: onnx.GraphProto) -> dict[str, tuple[int, list[int]]]:
     return types
 
 
-def _signature(node: onnx.NodeProto, types: dict[str, tuple[int, list[int]]], max_tokens: int | None) -> Signature:
+def _signature(node: onnx.NodeProto, types: Types, max_tokens: int | None) -> Signature:
     names = dict(zip(INPUTS, node.input, strict=False))
 
     def shape(letter: str, *ranks: int) -> list[int]:
@@ -121,7 +146,7 @@ def _signature(node: onnx.NodeProto, types: dict[str, tuple[int, list[int]]], ma
 
 
 def _error(node: onnx.NodeProto, message: str) -> ExportError:
-    return ExportError(f"SelectiveScan node '{node.name or node.output[0]}': {message}")
+    return ExportError(f"{node.op_type} node '{node.name or node.output[0]}': {message}")
 
 
 def _schema() -> defs.OpSchema:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto, helper
 
+DOMAIN = "canthus"
 INPUTS = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 MINIMUM_OPSET = 18
 _END = 2**31 - 1  # a Slice's end beyond any axis
@@ -33,6 +34,13 @@ class Signature:
     delta_softplus: bool = False
     has_last_state: bool = False
 
+    def write(self, opset: int, overload: str = "") -> onnx.FunctionProto:
+        """The function `canthus::SelectiveScan` for these nodes, which must have at least one token.
+
+        `opset` is that of the model, at least MINIMUM_OPSET. Arithmetic is float32.
+        """
+        return _write(self, opset, overload)
+
 
 class _Nodes:
     """Collects nodes; each call adds one and returns its output's name."""
@@ -49,11 +57,7 @@ class _Nodes:
         return self("Constant", value_ints=list(values))
 
 
-def selective_scan_body(signature: Signature, opset: int, overload: str = "") -> onnx.FunctionProto:
-    """The function `canthus::SelectiveScan` for nodes of one signature, which must have at least one token.
-
-    `opset` is that of the model, at least MINIMUM_OPSET. Arithmetic is float32.
-    """
+def _write(signature: Signature, opset: int, overload: str) -> onnx.FunctionProto:
     op = _Nodes()
     is_float32 = signature.data_type == TensorProto.FLOAT
 
@@ -103,7 +107,7 @@ def selective_scan_body(signature: Signature, opset: int, overload: str = "") ->
         op("Reshape", last, op.ints(0, signature.channels, signature.states), output="last_state")
         outputs.append("last_state")
     return helper.make_function(
-        "canthus",
+        DOMAIN,
         "SelectiveScan",
         list(INPUTS),
         outputs,

@@ -64,7 +64,17 @@ def selective_scan_backward(
     Float32Array | None,
     Float32Array | None,
 ]: ...
-def selective_scan_instruction_sets() -> list[str]: ...
+def instruction_sets() -> list[str]:
+    """Those that this machine has, fastest first: what `instruction_set` may be."""
+
+Int8Array = NDArray[np.int8]
+
+# The head's operators, by the arguments that csrc/head/arguments.h names; shapes as in csrc/head/head.h.
+def mco_mamba(*arrays: Float32Array, threads: int = 1, instruction_set: str | None = None) -> Float32Array: ...
+def mcib(*arrays: Float32Array | Int8Array, threads: int = 1, instruction_set: str | None = None) -> Float32Array: ...
+def routed_experts(
+    *arrays: Float32Array | Int8Array, threads: int = 1, instruction_set: str | None = None
+) -> tuple[Float32Array, Float32Array]: ...
 
 class EventWindow:
     """The newest events of one sensor, and grey images of any short time among them.
