@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #endif
 
+#include <type_traits>
 #include <utility>
 
 #define CANTHUS_TEXT_OF(name) #name

@@ -21,6 +21,10 @@ SHAPES = [
     {"batch": 1, "channels": 7, "tokens": 1, "states": 3, "groups": 1},
     {"batch": 2, "channels": 6, "tokens": 127, "states": 17, "groups": 2},
     {"batch": 2, "channels": 4, "tokens": 40, "states": 33, "groups": 1},
+    # From 32 channels in a group on, vectors hold channels and not states.
+    {"batch": 2, "channels": 32, "tokens": 130, "states": 16, "groups": 1},
+    {"batch": 1, "channels": 74, "tokens": 33, "states": 11, "groups": 2},
+    {"batch": 1, "channels": 50, "tokens": 1, "states": 1, "groups": 1},
 ]
 
 
@@ -48,7 +52,7 @@ def test_each_optional_input_alone(left_out):
 
 
 def test_threads_change_nothing():
-    inputs = make_inputs(channels=48, groups=1)
+    inputs = make_inputs(channels=80, groups=1)
     assert np.array_equal(selective_scan(**inputs, threads=1), selective_scan(**inputs, threads=5))
 
 

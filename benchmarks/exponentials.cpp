@@ -1,0 +1,23 @@
+// How fast this processor raises two to a power, by the very function that the kernels use, and nothing else: the limit
+// that a selective scan can't go below. Compiled and called by selective_scan.py.
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
+
+#include <utility>
+
+#include "vector.h"
+
+// `count` exponentials, of few numbers again and again so that memory plays no part; the result is their sum.
+extern "C" float exponentials(long count) {
+  constexpr int together = 8;
+  Vector x[together], sums[together]{};
+  for (int i = 0; i < together; ++i) x[i] = splat(-0.125f * static_cast<float>(i + 1));
+  for (long done = 0; done < count; done += together * lanes)
+    for (int i = 0; i < together; ++i) {
+      __asm__("" : "+v"(x[i]));  // so that none is computed once for all
+      sums[i] += exp2(x[i]);
+    }
+  for (int i = 1; i < together; ++i) sums[0] += sums[i];
+  return sum(sums[0]);
+}
