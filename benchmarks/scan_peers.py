@@ -77,7 +77,7 @@ def mambapy(inputs: Inputs, threads: int) -> Call | None:
 def onnx_scan(inputs: Inputs, threads: int) -> Call:
     """ONNX's own `Scan`: the recurrence of one token as its body. Only the recurrence is timed, on decays that are
     there already."""
-    batch, channels, tokens, states = *inputs["u"].shape, inputs["A"].shape[1]
+    (batch, channels, _), states = inputs["u"].shape, inputs["A"].shape[1]
     feed = _decayed(inputs)
     state = [batch, channels, states]
     values = {"h": state, "decay": state, "input": state, "C": [batch, 1, states]}
@@ -97,16 +97,14 @@ def onnx_scan(inputs: Inputs, threads: int) -> Call:
         ],
         [helper.make_tensor("axis", TensorProto.INT64, [1], [2])],
     )
-    outer = helper.make_node(
-        "Scan", ["start", "decays", "inputs", "Cs"], ["last", "ys"], num_scan_inputs=3, body=step
-    )
+    outer = helper.make_node("Scan", ["start", "decays", "inputs", "Cs"], ["last", "ys"], num_scan_inputs=3, body=step)
     return _bound(_model([outer], feed, "ys", 20), feed, threads)
 
 
 def linear_attention(inputs: Inputs, threads: int) -> Call | None:
     """ONNX's `LinearAttention` (opset 27), gated: a head for each channel, whose keys are B and whose queries C. Its
     own exponentials are timed; what makes its inputs isn't."""
-    batch, channels, tokens, states = *inputs["u"].shape, inputs["A"].shape[1]
+    batch, channels, tokens = inputs["u"].shape
     if inputs["B"].shape[1] > 1:
         return None
     step = np.logaddexp(0, inputs["delta"] + inputs["delta_bias"][:, None])

@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 tests="tests/test_selective_scan.py tests/test_head.py tests/test_events.py tests/test_events_insert.py tests/test_resize.py"
+export OPENBLAS_NUM_THREADS=1  # numpy's own threads are not watched, so they would seem to race
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
 run() {  # sanitizers, their runtime, tests

@@ -71,9 +71,10 @@ def test_empty_arrays_of_huge_sizes_take_no_time():
 
 
 @INSTRUCTION_SETS
+@pytest.mark.parametrize("channels", [8, 80])
 @pytest.mark.parametrize("states", [3, 16])
-def test_nan_stays_in_its_channel_and_after_its_token(states, instruction_set):
-    inputs = make_inputs(states=states)
+def test_nan_stays_in_its_channel_and_after_its_token(states, channels, instruction_set):
+    inputs = make_inputs(states=states, channels=channels)
     inputs["u"][1, 3, 40] = np.nan
     y, state = selective_scan(**inputs, return_last_state=True, instruction_set=instruction_set)
     expected_y, expected_state = recurrence(**inputs)
@@ -83,9 +84,10 @@ def test_nan_stays_in_its_channel_and_after_its_token(states, instruction_set):
 
 
 @INSTRUCTION_SETS
-def test_infinite_and_large_steps(instruction_set):
+@pytest.mark.parametrize("channels", [8, 80])
+def test_infinite_and_large_steps(channels, instruction_set):
     """A step of infinity forgets the state; with N = 3 the padding sees 0 times infinity and must not leak."""
-    inputs = make_inputs(states=3, optional=False)
+    inputs = make_inputs(states=3, channels=channels, optional=False)
     inputs["delta"][0, 0, 20] = np.inf
     inputs["delta"][0, 1, 20] = 1e30
     inputs["B"], inputs["C"] = abs(inputs["B"]), abs(inputs["C"])
@@ -97,6 +99,43 @@ def test_infinite_and_large_steps(instruction_set):
     assert np.array_equal(np.isinf(y), np.isinf(expected))
     assert np.array_equal(np.isnan(state), np.isnan(expected_state))
     assert np.allclose(y[0, 1, 20:], expected[0, 1, 20:], rtol=1e-5)
+
+
+def test_fuzz():
+    """Shapes and sizes of values as they come, each instruction set against float64."""
+    random = np.random.default_rng(3)
+    for seed in range(150):
+        groups = int(random.integers(1, 4))
+        case = {
+            "batch": int(random.integers(1, 4)),
+            "channels": groups * int(random.integers(1, 50)),
+            "tokens": int(random.integers(1, 140)),
+            "states": int(random.integers(1, 40)),
+            "groups": groups,
+            "B_rank": int(random.choice([2, 4])),
+            "C_rank": int(random.choice([2, 4])),
+            "optional": bool(random.integers(2)),
+            "seed": seed,
+        }
+        inputs = make_inputs(**case)
+        for name in ("u", "B", "C"):
+            inputs[name] *= np.float32(10.0 ** random.uniform(-9, 9))
+        inputs["A"] *= np.float32(10.0 ** random.uniform(-4, 2))
+        inputs["delta"] *= np.float32(10.0 ** random.uniform(-3, 1))
+        odd = random.random((2, *inputs["u"].shape)) < 0.01
+        inputs["u"][odd[0]], inputs["delta"][odd[1]] = 0.0, 0.0
+        if random.random() < 0.3:
+            inputs["u"][tuple(random.integers(0, n) for n in inputs["u"].shape)] = random.choice(
+                [np.nan, np.inf, -np.inf]
+            )
+        with np.errstate(invalid="ignore", over="ignore"):
+            expected = recurrence(**inputs)
+        for instruction_set in instruction_sets():
+            found = selective_scan(**inputs, return_last_state=True, instruction_set=instruction_set)
+            for got, wanted in zip(found, expected, strict=True):
+                finite = np.isfinite(wanted)
+                assert np.array_equal(np.isfinite(got), finite), (case, instruction_set)
+                assert error(got[finite], wanted[finite]) <= 1e-5, (case, instruction_set)
 
 
 @INSTRUCTION_SETS
