@@ -25,7 +25,7 @@ def eager(network, scan, frame, event):
     """The unfolded network with one of the two selective scans in it."""
 
     def run():
-        mamba.selective_scan = scan
+        mamba.scan_for = lambda device: scan
         with torch.inference_mode():
             network(frame, event)
 

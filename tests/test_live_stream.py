@@ -16,6 +16,8 @@ import canthus
 from canthus import LiveError, LiveStream, Stream
 from canthus.live.delivery import UNREAD
 from canthus.live.feed import feed
+from canthus.live.inbox import Inbox
+from canthus.platform_readings import memory_bytes
 from test_stream import FRAME_US, SENSOR, StandInEngine, fields, make_recording, play
 
 WORKER = "canthus-live"
@@ -300,3 +302,25 @@ def test_feed_stops_when_told(recording):
         begin = time.monotonic()
         feed(Recorded(*recording), live, stop, speed=0.1)
         assert time.monotonic() - begin < 1 and live.health.frames.came < 10
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other platforms don't tell a process's own memory")
+def test_what_a_long_queue_took_is_given_back():
+    """Freed memory between what is still in use stays with the heap, unless it is told."""
+    inbox = Inbox()
+    packet = tuple(np.zeros(1000, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8))
+    inbox.put_events(packet, 0)
+    assert inbox.take() is not None and inbox.take() is None
+    before = memory_bytes()["own"]
+    kept = []
+    for number in range(3000):  # 39 MB
+        inbox.put_events(packet, 0)
+        if number % 20 == 19:
+            kept.append(np.zeros(300))
+    full = memory_bytes()["own"]
+    while inbox.take() is not None:
+        pass
+    after = memory_bytes()["own"]
+    assert full - before > 35e6
+    assert after - before < 6e6
+    assert len(kept) == 150

@@ -6,40 +6,13 @@
 #include <cmath>
 #include <new>
 
+#include "dispatch.h"
 #include "head/kernel.h"
 #include "scratch.h"
 
 namespace canthus::head {
 
-#if defined(__x86_64__)
-namespace avx512 {
-extern const Kernel kernel;
-}
-namespace avx2 {
-extern const Kernel kernel;
-}
-#endif
-namespace baseline {
-extern const Kernel kernel;
-}
-
-const Kernel* const* all_kernels() {
-  static const Kernel* const kernels[] = {
-#if defined(__x86_64__)
-      &avx512::kernel, &avx2::kernel,
-#endif
-      &baseline::kernel, nullptr};
-  return kernels;
-}
-
-const Kernel& fastest_kernel() {
-  static const Kernel& fastest = [&]() -> const Kernel& {
-    const Kernel* const* kernel = all_kernels();
-    while (!(*kernel)->runs_here()) ++kernel;
-    return **kernel;
-  }();
-  return fastest;
-}
+CANTHUS_DEFINE_DISPATCH
 
 const char* name_of(const Kernel& kernel) { return kernel.name; }
 bool runs_here(const Kernel& kernel) { return kernel.runs_here(); }

@@ -3,40 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "vector_clones.h"
+#include "dispatch.h"
+#include "image/kernel.h"
 
 namespace canthus {
-namespace {
 
-constexpr int one_bits = 22;  // a weight of 1 is 1 << 22, as in Pillow: 8 bits of pixel, 2 to spare
-constexpr int32_t half = 1 << (one_bits - 1);
-constexpr int lanes = 8;  // taps are padded to a multiple, so that a row's loop has no remainder
-
-uint8_t rounded(int32_t sum) { return static_cast<uint8_t>(std::min(sum >> one_bits, 255)); }
-
-// Row and weights hold a pair of 16-bit numbers a tap, whose product is pixel * weight: the processor has an
-// instruction that multiplies and adds pairs.
-CANTHUS_VECTOR_CLONES void resize_row(const int16_t* row, const int* first, const int16_t* weights, int taps,
-                                      int width, int32_t* sums, uint8_t* out) {
-  for (int i = 0; i < width; ++i) {
-    const int16_t* in = row + 2 * first[i];
-    int32_t sum = half;
-    for (int group = 0; group < taps; group += lanes, in += 2 * lanes, weights += 2 * lanes)
-      for (int k = 0; k < 2 * lanes; ++k) sum += in[k] * weights[k];
-    sums[i] = sum;
-  }
-  for (int i = 0; i < width; ++i) out[i] = rounded(sums[i]);
+namespace image {
+CANTHUS_DEFINE_DISPATCH
 }
-
-CANTHUS_VECTOR_CLONES void resize_column(const uint8_t* rows, const int32_t* weights, int taps, int width,
-                                         int32_t* sums, uint8_t* out) {
-  std::fill_n(sums, width, half);
-  for (int k = 0; k < taps; ++k, rows += width)
-    for (int i = 0; i < width; ++i) sums[i] += weights[k] * rows[i];
-  for (int i = 0; i < width; ++i) out[i] = rounded(sums[i]);
-}
-
-}  // namespace
 
 Resize::Axis::Axis(int size_in, int size_out, int taps_multiple) : first(size_out) {
   const double scale = static_cast<double>(size_in) / size_out;
@@ -57,7 +31,7 @@ Resize::Axis::Axis(int size_in, int size_out, int taps_multiple) : first(size_ou
     first[i] = begin;
     for (int k = 0; k < end - begin; ++k)
       weights[static_cast<size_t>(i) * taps + k] =
-          static_cast<int32_t>(0.5 + triangle[k] / total * (1 << one_bits));
+          static_cast<int32_t>(0.5 + triangle[k] / total * (1 << image::one_bits));
   }
 }
 
@@ -65,7 +39,7 @@ Resize::Resize(Box box, int width, int height)
     : box_(box),
       width_(width),
       height_(height),
-      across_(box.right - box.left, width, lanes),
+      across_(box.right - box.left, width, image::group),
       down_(box.bottom - box.top, height, 1),
       row_(2 * (box.right - box.left + across_.taps)),
       narrowed_(static_cast<size_t>(box.bottom - box.top + down_.taps) * width),
@@ -78,18 +52,16 @@ Resize::Resize(Box box, int width, int height)
 }
 
 void Resize::operator()(const uint8_t* image, size_t row_bytes, uint8_t* out) {
+  static const image::Kernel& kernel = image::fastest_kernel();
   const int box_width = box_.right - box_.left, box_height = box_.bottom - box_.top;
   const uint8_t* in = image + box_.top * row_bytes + box_.left;
   for (int y = 0; y < box_height; ++y, in += row_bytes) {
-    for (int x = 0; x < box_width; ++x) {
-      row_[2 * x] = static_cast<int16_t>(in[x] << 7);
-      row_[2 * x + 1] = in[x];
-    }
-    resize_row(row_.data(), across_.first.data(), across_pairs_.data(), across_.taps, width_, sums_.data(),
+    kernel.pair(in, box_width, row_.data());
+    kernel.row(row_.data(), across_.first.data(), across_pairs_.data(), across_.taps, width_,
                narrowed_.data() + static_cast<size_t>(y) * width_);
   }
   for (int y = 0; y < height_; ++y)
-    resize_column(narrowed_.data() + static_cast<size_t>(down_.first[y]) * width_,
+    kernel.column(narrowed_.data() + static_cast<size_t>(down_.first[y]) * width_,
                   down_.weights.data() + static_cast<size_t>(y) * down_.taps, down_.taps, width_,
                   sums_.data(), out + static_cast<size_t>(y) * width_);
 }

@@ -27,7 +27,7 @@ class Resize {
     Axis(int size_in, int size_out, int taps_multiple);
     int taps;
     std::vector<int> first;
-    std::vector<int32_t> weights;  // fixed point, see one_bits
+    std::vector<int32_t> weights;  // fixed point, see image::one_bits
   };
 
   Box box_;

@@ -6,39 +6,12 @@
 #include <new>
 #include <vector>
 
+#include "dispatch.h"
 #include "selective_scan/units.h"
 
 namespace canthus::selective_scan {
 
-#if defined(__x86_64__)
-namespace avx512 {
-extern const Kernel kernel;
-}
-namespace avx2 {
-extern const Kernel kernel;
-}
-#endif
-namespace baseline {
-extern const Kernel kernel;
-}
-
-const Kernel* const* all_kernels() {
-  static const Kernel* const kernels[] = {
-#if defined(__x86_64__)
-      &avx512::kernel, &avx2::kernel,
-#endif
-      &baseline::kernel, nullptr};
-  return kernels;
-}
-
-const Kernel& fastest_kernel() {
-  static const Kernel& fastest = [&]() -> const Kernel& {
-    const Kernel* const* kernel = all_kernels();
-    while (!(*kernel)->runs_here()) ++kernel;
-    return **kernel;
-  }();
-  return fastest;
-}
+CANTHUS_DEFINE_DISPATCH
 
 void forward(const Kernel& kernel, const Inputs& in, const Outputs& out, const Parallel& parallel) {
   // Arrays without elements may still have sizes beyond counting; don't count.

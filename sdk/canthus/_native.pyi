@@ -67,6 +67,9 @@ def selective_scan_backward(
 def instruction_sets() -> list[str]:
     """Those that this machine has, fastest first: what `instruction_set` may be."""
 
+def release_free_memory() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it (glibc)."""
+
 Int8Array = NDArray[np.int8]
 
 # The head's operators, by the arguments that csrc/head/arguments.h names; shapes as in csrc/head/head.h.

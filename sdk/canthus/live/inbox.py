@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from canthus import _native
 from canthus.errors import EventError
 from canthus.events import Events, as_events, prepare
 from canthus.live.ledger import Book
@@ -18,6 +19,8 @@ from canthus.live.sensor_clock import FURTHEST_US
 _FRAMES = 8
 _EVENTS = 4_000_000
 _PACKETS = 20_000
+_BACKLOG = 200_000
+"""Events in the queue, from which on what they took is worth giving back: 2.6 MB."""
 
 logger = logging.getLogger("canthus.live")
 
@@ -58,6 +61,7 @@ class Inbox:
         self.closed = False
         self._queue: deque[Arrival] = deque()
         self._queued_frames = self._queued_packets = self._queued_events = 0
+        self._was_behind = False
         self._told: set[str] = set()
 
     def put_events(self, given: tuple[Any, ...], arrived_ns: int) -> None:
@@ -77,6 +81,7 @@ class Inbox:
             self._queue.append(EventPacket(copies, arrived_ns))
             self._queued_packets += 1
             self._queued_events += len(copies.t)
+            self._was_behind |= self._queued_events > _BACKLOG
             while self._queued_events > _EVENTS or self._queued_packets > _PACKETS:
                 self._drop_oldest(EventPacket, "overflowed")
             self.arrived.notify()
@@ -107,11 +112,14 @@ class Inbox:
     def take(self) -> Arrival | None:
         """What has arrived first, None if nothing waits."""
         with self.arrived:
-            if not self._queue:
-                return None
-            arrival = self._queue.popleft()
-            self._count_out(arrival)
-            return arrival
+            if self._queue:
+                arrival = self._queue.popleft()
+                self._count_out(arrival)
+                return arrival
+            was_behind, self._was_behind = self._was_behind, False
+        if was_behind:  # else the heap would keep for ever what the longest queue took
+            _native.release_free_memory()
+        return None
 
     @property
     def depth(self) -> tuple[int, int]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from canthus.errors import EngineError
 from canthus.runtimes import Floats, Images, Reaction
+from canthus.runtimes.onnx_parts import split
 
 PRIME = (("frame", "event"), ("first_frame", "first_event"))
 REACT = (("frame", "event", "first_frame", "first_event"), ("logits", "probabilities", "experts"))
 
 
 class OnnxRuntime:
-    """Both graphs as ONNX Runtime sessions.
+    """Both graphs as ONNX Runtime sessions. With two threads or more, the two encoders of a moment run at once.
 
     Args:
         prime, react: the graphs.
-        threads: that each graph may use.
+        threads: that a graph may use.
         operators: canthus's operator library; None runs the portable function bodies instead.
         as_written: run every operator as the graph has it, none fused with another.
 
@@ -30,31 +33,79 @@ class OnnxRuntime:
     def __init__(
         self, prime: bytes, react: bytes, threads: int, operators: Path | None, *, as_written: bool = False
     ) -> None:
-        self._prime = _session("prime.onnx", prime, PRIME, threads, operators, as_written)
-        self._react = _session("react.onnx", react, REACT, threads, operators, as_written)
+        self._beside = ThreadPoolExecutor(1, "canthus-encoder")
+        if threads > 1:
+            self._beside.submit(int).result()  # its thread is there before the first frame
+        self._prime, self._react = (
+            _Graph(name, graph, signature, threads, operators, as_written)
+            for name, graph, signature in (("prime.onnx", prime, PRIME), ("react.onnx", react, REACT))
+        )
 
     def prime(self, frame: Images, event: Images) -> tuple[Floats, Floats]:
-        first_frame, first_event = self._prime.run(PRIME[1], {"frame": frame, "event": event})
+        first_frame, first_event = self._prime.run({"frame": frame, "event": event}, self._beside)
         return first_frame, first_event
 
     def react(self, frame: Images, event: Images, first_frame: Floats, first_event: Floats) -> Reaction:
         inputs = {"frame": frame, "event": event, "first_frame": first_frame, "first_event": first_event}
-        return Reaction(*self._react.run(REACT[1], inputs))
+        return Reaction(*self._react.run(inputs, self._beside))
 
 
-def _session(
-    name: str,
-    graph: bytes,
-    signature: tuple[tuple[str, ...], tuple[str, ...]],
-    threads: int,
-    operators: Path | None,
-    as_written: bool,
-) -> Any:
-    session = open_session(name, graph, threads, operators, as_written=as_written)
-    found = tuple(tuple(v.name for v in values) for values in (session.get_inputs(), session.get_outputs()))
-    if found != signature:
-        raise EngineError(f"{name}: has inputs and outputs {found}, not {signature}; export the bundle again")
-    return session
+class _Opened(NamedTuple):
+    """A part of a graph."""
+
+    session: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        found = self.session.run(self.outputs, {name: values[name] for name in self.inputs})
+        return dict(zip(self.outputs, found, strict=True))
+
+
+class _Graph:
+    """A graph as sessions: one for each encoder, and one for what follows them; or one for all of it."""
+
+    def __init__(
+        self,
+        name: str,
+        graph: bytes,
+        signature: tuple[Sequence[str], Sequence[str]],
+        threads: int,
+        operators: Path | None,
+        as_written: bool,
+    ) -> None:
+        self._outputs = signature[1]
+        encoders = ("frame", "event") if threads > 1 else ()
+        try:
+            parts = split(graph, encoders)
+        except ValueError as error:
+            raise EngineError(f"{name}: can't be read ({error}); export the bundle again") from error
+        made = {output for part in parts for output in part.outputs}
+        found = {name for part in parts for name in part.inputs} - made
+        if not (found <= set(signature[0]) and made >= set(signature[1])):
+            raise EngineError(
+                f"{name}: takes {sorted(found)} and gives {sorted(made)}, not {signature}; export the bundle again"
+            )
+        self._encoders: list[_Opened] = []
+        self._rest: list[_Opened] = []
+        for part in parts:
+            is_encoder = len(parts) > 1 and made.isdisjoint(part.inputs)
+            own_threads = threads // len(encoders) if is_encoder else threads
+            session = open_session(name, part.model, own_threads, operators, as_written=as_written)
+            opened = _Opened(session, part.inputs, part.outputs)
+            (self._encoders if is_encoder else self._rest).append(opened)
+
+    def run(self, inputs: Mapping[str, Any], beside: ThreadPoolExecutor) -> list[Any]:
+        values = dict(inputs)
+        if self._encoders:
+            here, *others = self._encoders
+            started = [beside.submit(other.run, inputs) for other in others]
+            values |= here.run(inputs)
+            for run in started:
+                values |= run.result()
+        for part in self._rest:
+            values |= part.run(values)
+        return [values[name] for name in self._outputs]
 
 
 def open_session(name: str, graph: bytes, threads: int, operators: Path | None, *, as_written: bool = False) -> Any:
