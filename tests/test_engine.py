@@ -11,7 +11,7 @@ import torch
 import canthus
 from canthus.engine import load_from
 from canthus.operators import library_path
-from canthus.runtimes.onnxruntime import OnnxRuntime
+from canthus.runtimes.onnxruntime import OnnxRuntime, open_session
 
 
 @pytest.fixture(scope="module", params=["operators", "portable"])
@@ -87,10 +87,14 @@ def test_unknown_backend_and_no_threads(small_bundle):
 
 def test_graph_that_is_none(small_bundle):
     react = canthus.read_bundle(small_bundle).read("react.onnx")
-    with pytest.raises(canthus.EngineError, match=r"prime\.onnx: ONNX Runtime .* can't run it"):
+    with pytest.raises(canthus.EngineError, match=r"prime\.onnx: can't be read \(it ends too soon\)"):
         OnnxRuntime(b"junk", react, threads=1, operators=library_path())
-    with pytest.raises(canthus.EngineError, match=r"prime\.onnx: has inputs and outputs"):
+    with pytest.raises(canthus.EngineError, match=r"prime\.onnx: takes .* and gives .*; export the bundle again"):
         OnnxRuntime(react, react, threads=1, operators=library_path())
+    unknown = onnx.load_from_string(react)
+    unknown.graph.node[0].op_type = "Conf"
+    with pytest.raises(canthus.EngineError, match=r"react\.onnx: ONNX Runtime .* can't run it"):
+        open_session("react.onnx", unknown.SerializeToString(), 1, library_path())
 
 
 def test_graph_can_not_read_files(tmp_path, monkeypatch):
@@ -106,7 +110,7 @@ def test_graph_can_not_read_files(tmp_path, monkeypatch):
     graph = onnx.helper.make_graph([node], "reader", [], [output], [weight])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
     with pytest.raises(canthus.EngineError, match="External data path"):
-        OnnxRuntime(model.SerializeToString(), b"", threads=1, operators=None)
+        open_session("prime.onnx", model.SerializeToString(), 1, None)
 
 
 def test_device_path_never_imports_torch(small_bundle):
