@@ -19,7 +19,7 @@ $(VENV)/tools: constraints.txt
 
 $(VENV)/installed: $(VENV)/tools pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
-	  --editable '.[cpu,camera,see,export,train,test]'
+	  --editable '.[cpu,openvino,camera,see,export,train,test]'
 	touch $@
 
 install: $(VENV)/installed

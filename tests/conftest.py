@@ -19,6 +19,14 @@ DATA = Path(__file__).parent / "data"
 sys.path.insert(0, str(DATA))
 
 
+@pytest.fixture(autouse=True)
+def only_onnxruntime(monkeypatch):
+    """Else each engine that is loaded would measure OpenVINO first; test_openvino.py does."""
+    from canthus import backends
+
+    monkeypatch.setattr(backends, "is_installed", lambda package: False)
+
+
 @pytest.fixture(scope="session")
 def cases():
     """Inputs, intermediate tensors and logits of the published network, from `tests/data/weights.py`."""

@@ -9,7 +9,7 @@ export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS
 
 run() {  # sanitizers, their runtime, tests
   local build="build/${1%%,*}"
-  $bin/cmake -S . -B "$build" -G Ninja -DCMAKE_MAKE_PROGRAM="$PWD/$bin/ninja" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+  $bin/cmake -S . -B "$build" -G Ninja -DCMAKE_MAKE_PROGRAM="$PWD/$bin/ninja" -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 \
     -DCANTHUS_SANITIZE="$1" -DPython_EXECUTABLE="$PWD/$bin/python" \
     -Dpybind11_DIR="$($bin/python -m pybind11 --cmakedir)" > /dev/null
   $bin/cmake --build "$build" > /dev/null

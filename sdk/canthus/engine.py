@@ -12,10 +12,7 @@ from canthus.bundle import Bundle, read_bundle
 from canthus.errors import EngineError, FrameError
 from canthus.images import check_grey
 from canthus.manifest import Manifest
-from canthus.operators import library_path
 from canthus.runtimes import Floats, Images, Runtime
-
-BACKENDS = ("auto", "onnxruntime")
 
 
 class Features(NamedTuple):
@@ -45,6 +42,7 @@ class Engine:
     def __init__(self, manifest: Manifest, runtime: Runtime) -> None:
         self.manifest = manifest
         self._runtime = runtime
+        self._why = ""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -80,6 +78,16 @@ class Engine:
     def backend(self) -> str:
         """The runtime that answers."""
         return self._runtime.name
+
+    @property
+    def why(self) -> str:
+        """Why this backend and no other, in a few words."""
+        return self._why
+
+    def chosen(self, why: str) -> Engine:
+        """This engine, which tells why it was chosen."""
+        self._why = why
+        return self
 
     def prime(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> Features:
         """Features of a first moment, for a `react` that follows `span_us` later.
@@ -132,24 +140,22 @@ def load(path: Path | str, backend: str = "auto", threads: int = 2) -> Engine:
 
     Args:
         path: a `.canthus` file.
-        backend: `auto` takes the best that works here; `onnxruntime` is the one that there is so far.
+        backend: `onnxruntime`; `openvino`, for the encoders; `auto` takes OpenVINO where it is installed, answers as
+            the bundle says, and is faster. That is measured, in about a second; `Engine.why` tells.
         threads: that one call of `prime` or `react` may use.
 
     Raises:
         BundleError: the file is damaged, was tampered with, or is no bundle.
         EngineError: an unknown backend, or no runtime here can run it.
     """
-    if backend not in BACKENDS:
-        raise EngineError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
-    if threads < 1:
-        raise EngineError(f"threads is {threads}; an engine needs at least 1")
-    return load_from(read_bundle(path), threads=threads, operators=library_path())
+    from canthus.backends import open_engine
+
+    return open_engine(read_bundle(path), backend, threads)
 
 
 def load_from(bundle: Bundle, threads: int, operators: Path | None) -> Engine:
-    """As `load`, from an open bundle; `operators=None` runs the operators' portable function bodies."""
+    """As `load`, on ONNX Runtime, of an open bundle; `operators=None` runs the operators' portable function bodies."""
     from canthus.runtimes.onnxruntime import OnnxRuntime
 
-    bundle.read("golden.npz")  # unused here, but a bundle with any damaged member is not to be trusted
     runtime = OnnxRuntime(bundle.read("prime.onnx"), bundle.read("react.onnx"), threads, operators)
     return Engine(bundle.manifest, runtime)

@@ -18,6 +18,7 @@ from canthus.bench.report import page
 from canthus.bench.settings import Settings, parse_duration, parse_percent
 from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
+from canthus.cli.engine_options import add_engine_options
 from canthus.errors import BenchError
 from canthus.sources.faulty import FAULTS
 from canthus.whole_file import whole_file
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     every = ",".join(FAULTS)
     parser.add_argument("--faults", nargs="?", const=every, metavar="KINDS", help=f"put in, of {every} (default: all)")
     parser.add_argument("--deadline", default="100ms", help="a later answer is a miss (default: 100ms)")
-    parser.add_argument("--threads", type=int, default=2, help="that the engine may use (default: 2)")
+    add_engine_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures; a later run's baseline")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with plots (HTML)")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="an earlier --json to compare with")
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     for path in (arguments.json, arguments.report):
         _check_writable(path)
     baseline = None if arguments.baseline is None else read_baseline(arguments.baseline)
-    engine = canthus.load(arguments.bundle, threads=settings.threads)
+    engine = canthus.load(arguments.bundle, arguments.backend, settings.threads)
     loop = made_up(settings) if arguments.recording is None else recorded(arguments.recording)
     if baseline is not None:
         check_alike(conditions(settings, loop), baseline)

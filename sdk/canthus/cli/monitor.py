@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import canthus
+from canthus.cli.engine_options import add_engine_options
 from canthus.errors import SourceError
 from canthus.monitor.monitor import Monitor
 from canthus.monitor.repeated import Repeated
@@ -38,11 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", action="store_true", help="begin a recording again at its end")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=int, default=8765, help="to listen at; 0 for a free one (default: 8765)")
-    parser.add_argument("--threads", type=int, default=2, help="that the engine may use (default: 2)")
+    add_engine_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    engine = canthus.load(arguments.bundle, threads=arguments.threads)
+    engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     title = f"{Path(arguments.bundle).name} on {Path(arguments.source).name}"
     with (
         canthus.open(arguments.source) as source,

@@ -12,6 +12,7 @@ from contextlib import closing
 import numpy as np
 
 import canthus
+from canthus.cli.engine_options import add_engine_options
 from canthus.engine import Engine
 from canthus.expression import Expression
 from canthus.live.feed import feed
@@ -31,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Ctrl-C; or tcp://HOST:PORT,PORT: the events' and the frames' stream of dv-processing",
     )
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
-    parser.add_argument("--threads", type=int, default=2, help="that the engine may use (default: 2)")
+    add_engine_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    engine = canthus.load(arguments.bundle, threads=arguments.threads)
+    engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     latencies = []
     with canthus.open(arguments.source) as source:
         watch = _watch_live if source.is_live else canthus.watch

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from canthus.backends import open_engine
 from canthus.bundle import read_bundle
-from canthus.engine import load_from
-from canthus.operators import library_path
+from canthus.cli.engine_options import add_engine_options
 from canthus.verify import Golden, replay, tolerance
 
 
@@ -17,15 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "differ."
     )
     parser.add_argument("bundle", help="a .canthus file")
+    add_engine_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     bundle = read_bundle(arguments.bundle)
     golden = Golden.from_bundle(bundle)
-    engine = load_from(bundle, threads=2, operators=library_path())
+    engine = open_engine(bundle, arguments.backend, arguments.threads)
     difference = replay(engine, golden)
     allowed = tolerance(bundle.manifest)
     same = difference <= allowed
+    print(f"{engine.backend}: {engine.why}")
     print(
         f"{bundle.path}: {len(golden.logits)} golden windows on {engine.backend}: largest logit difference "
         f"{difference:.1e}, allowed {allowed:.2g}"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from canthus.errors import EngineError
 from canthus.runtimes import Floats, Images, Reaction
-from canthus.runtimes.onnx_parts import split
+from canthus.runtimes.onnx_parts import Part, split
 
 PRIME = (("frame", "event"), ("first_frame", "first_event"))
 REACT = (("frame", "event", "first_frame", "first_event"), ("logits", "probabilities", "experts"))
@@ -36,8 +36,9 @@ class OnnxRuntime:
         self._beside = ThreadPoolExecutor(1, "canthus-encoder")
         if threads > 1:
             self._beside.submit(int).result()  # its thread is there before the first frame
+        self._operators, self._as_written = operators, as_written
         self._prime, self._react = (
-            _Graph(name, graph, signature, threads, operators, as_written)
+            self._open(name, graph, signature, threads)
             for name, graph, signature in (("prime.onnx", prime, PRIME), ("react.onnx", react, REACT))
         )
 
@@ -49,33 +50,18 @@ class OnnxRuntime:
         inputs = {"frame": frame, "event": event, "first_frame": first_frame, "first_event": first_event}
         return Reaction(*self._react.run(inputs, self._beside))
 
+    def _splits(self, threads: int) -> bool:
+        """Whether encoders are opened by themselves."""
+        return threads > 1
 
-class _Opened(NamedTuple):
-    """A part of a graph."""
+    def _open_encoder(self, name: str, part: Part, threads: int) -> Any:
+        return self._open_session(name, part, threads)
 
-    session: Any
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    def _open_session(self, name: str, part: Part, threads: int) -> Any:
+        return open_session(name, part.model, threads, self._operators, as_written=self._as_written)
 
-    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        found = self.session.run(self.outputs, {name: values[name] for name in self.inputs})
-        return dict(zip(self.outputs, found, strict=True))
-
-
-class _Graph:
-    """A graph as sessions: one for each encoder, and one for what follows them; or one for all of it."""
-
-    def __init__(
-        self,
-        name: str,
-        graph: bytes,
-        signature: tuple[Sequence[str], Sequence[str]],
-        threads: int,
-        operators: Path | None,
-        as_written: bool,
-    ) -> None:
-        self._outputs = signature[1]
-        encoders = ("frame", "event") if threads > 1 else ()
+    def _open(self, name: str, graph: bytes, signature: tuple[Sequence[str], Sequence[str]], threads: int) -> _Graph:
+        encoders = ("frame", "event") if self._splits(threads) else ()
         try:
             parts = split(graph, encoders)
         except ValueError as error:
@@ -86,26 +72,47 @@ class _Graph:
             raise EngineError(
                 f"{name}: takes {sorted(found)} and gives {sorted(made)}, not {signature}; export the bundle again"
             )
-        self._encoders: list[_Opened] = []
-        self._rest: list[_Opened] = []
+        opened = _Graph([], [], threads > 1, signature[1])
         for part in parts:
-            is_encoder = len(parts) > 1 and made.isdisjoint(part.inputs)
-            own_threads = threads // len(encoders) if is_encoder else threads
-            session = open_session(name, part.model, own_threads, operators, as_written=as_written)
-            opened = _Opened(session, part.inputs, part.outputs)
-            (self._encoders if is_encoder else self._rest).append(opened)
+            if encoders and made.isdisjoint(part.inputs) and len(part.inputs) == 1:
+                session = self._open_encoder(name, part, max(threads // len(encoders), 1))
+                opened.encoders.append(_Opened(session, part.inputs, part.outputs))
+            else:
+                opened.rest.append(_Opened(self._open_session(name, part, threads), part.inputs, part.outputs))
+        return opened
+
+
+class _Opened(NamedTuple):
+    """A part of a graph, ready to run."""
+
+    session: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        found = self.session.run(self.outputs, {name: values[name] for name in self.inputs})
+        return dict(zip(self.outputs, found, strict=True))
+
+
+class _Graph(NamedTuple):
+    """A graph in parts: its encoders, at once if they may, and what follows them; or all in one."""
+
+    encoders: list[_Opened]
+    rest: list[_Opened]
+    at_once: bool
+    outputs: Sequence[str]
 
     def run(self, inputs: Mapping[str, Any], beside: ThreadPoolExecutor) -> list[Any]:
         values = dict(inputs)
-        if self._encoders:
-            here, *others = self._encoders
-            started = [beside.submit(other.run, inputs) for other in others]
-            values |= here.run(inputs)
-            for run in started:
-                values |= run.result()
-        for part in self._rest:
+        here, others = (self.encoders[:1], self.encoders[1:]) if self.at_once else (self.encoders, [])
+        started = [beside.submit(other.run, inputs) for other in others]
+        for part in here:
+            values |= part.run(inputs)
+        for run in started:
+            values |= run.result()
+        for part in self.rest:
             values |= part.run(values)
-        return [values[name] for name in self._outputs]
+        return [values[name] for name in self.outputs]
 
 
 def open_session(name: str, graph: bytes, threads: int, operators: Path | None, *, as_written: bool = False) -> Any:
