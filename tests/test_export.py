@@ -8,8 +8,9 @@ import torch
 import weights
 
 import canthus
-from canthus.engine import load_from
+from canthus.engine import Engine
 from canthus.operators import library_path
+from canthus.runtimes.onnxruntime import OnnxRuntime
 from canthus.verify import TOLERANCE, Golden, replay
 from canthus_exporter import export as exporting
 from canthus_exporter.export import export
@@ -35,7 +36,8 @@ def test_paper_size(paper_bundle):
 
 @pytest.mark.parametrize("operators", [library_path(), None], ids=["operators", "portable"])
 def test_paper_parity(paper_bundle, operators):
-    engine = load_from(paper_bundle, threads=2, operators=operators)
+    graphs = paper_bundle.read("prime.onnx"), paper_bundle.read("react.onnx")
+    engine = Engine(paper_bundle.manifest, OnnxRuntime(*graphs, 2, operators))
     golden = Golden.from_bundle(paper_bundle)
     assert replay(engine, golden) <= TOLERANCE
 

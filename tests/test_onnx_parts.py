@@ -10,7 +10,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from canthus.bundle import read_bundle  # noqa: E402
-from canthus.engine import load_from  # noqa: E402
+from canthus.engine import Engine  # noqa: E402
 from canthus.errors import EngineError  # noqa: E402
 from canthus.operators import library_path  # noqa: E402
 from canthus.runtimes import onnxruntime as runtime  # noqa: E402
@@ -126,7 +126,8 @@ def test_two_threads_answer_as_one_and_each_has_an_encoder(small_bundle, monkeyp
     monkeypatch.setattr(runtime._Opened, "run", recorded)
     for threads in (1, 2, 5):
         ran.clear()
-        engine = load_from(bundle, threads=threads, operators=library_path())
+        graphs = bundle.read("prime.onnx"), bundle.read("react.onnx")
+        engine = Engine(bundle.manifest, runtime.OnnxRuntime(*graphs, threads, library_path()))
         answers[threads] = engine.react(frame, event, engine.prime(frame, event))
         encoders = [(False, "frame"), (True, "event")]
         expected = [(False, "frame")] * 2 if threads == 1 else [*encoders, *encoders, (False, "first_frame")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class HeadBody:
     op_type: str
     shapes: tuple[tuple[int, ...], ...]
 
+    @functools.cache  # noqa: B019  to trace it takes seconds, and the few that there are stay small
     def write(self, opset: int, overload: str = "") -> onnx.FunctionProto:
         """The function, in standard operators of `opset`."""
         from canthus_exporter.trace import trace  # which adds bodies, and so needs this

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from canthus.bundle import Bundle, read_bundle
+from canthus.bundle import read_bundle
 from canthus.errors import EngineError, FrameError
 from canthus.images import check_grey
 from canthus.manifest import Manifest
@@ -151,11 +151,3 @@ def load(path: Path | str, backend: str = "auto", threads: int = 2) -> Engine:
     from canthus.backends import open_engine
 
     return open_engine(read_bundle(path), backend, threads)
-
-
-def load_from(bundle: Bundle, threads: int, operators: Path | None) -> Engine:
-    """As `load`, on ONNX Runtime, of an open bundle; `operators=None` runs the operators' portable function bodies."""
-    from canthus.runtimes.onnxruntime import OnnxRuntime
-
-    runtime = OnnxRuntime(bundle.read("prime.onnx"), bundle.read("react.onnx"), threads, operators)
-    return Engine(bundle.manifest, runtime)
