@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import canthus
-from canthus.engine import load_from
+from canthus.engine import Engine
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import OnnxRuntime, open_session
 
@@ -18,7 +18,8 @@ from canthus.runtimes.onnxruntime import OnnxRuntime, open_session
 def engine(request, small_bundle):
     """The same bundle, with canthus's kernels and with the function bodies alone."""
     operators = library_path() if request.param == "operators" else None
-    return load_from(canthus.read_bundle(small_bundle), threads=2, operators=operators)
+    bundle = canthus.read_bundle(small_bundle)
+    return Engine(bundle.manifest, OnnxRuntime(bundle.read("prime.onnx"), bundle.read("react.onnx"), 2, operators))
 
 
 @pytest.fixture(scope="module")
