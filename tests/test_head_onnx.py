@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from canthus.errors import ExportError  # noqa: E402
-from canthus.operators import library_path  # noqa: E402
 from canthus_exporter.operators import add_function_bodies  # noqa: E402
+from onnx_session import open_session  # noqa: E402
 
 LIBRARY = pytest.mark.parametrize("library", [True, False], ids=["library", "body"])
 OPERATORS = {"mco_mamba": ("McoMamba", 1), "mcib": ("Mcib", 1), "routed_experts": ("RoutedExperts", 2)}
@@ -37,15 +37,7 @@ def make_model(name, inputs, prefix=""):
 
 
 def run(model, library, feed, optimized=None):
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 2
-    if library:
-        options.register_custom_ops_library(str(library_path()))
-    if optimized:
-        options.optimized_model_filepath = str(optimized)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(None, feed)
+    return open_session(model, library, optimized).run(None, feed)
 
 
 @LIBRARY

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper  # noqa: E402
 
 from canthus import _native  # noqa: E402
 from canthus.errors import ExportError  # noqa: E402
-from canthus.operators import library_path  # noqa: E402
 from canthus_exporter.operators import add_function_bodies, custom_translation_table  # noqa: E402
 from canthus_model.selective_scan import selective_scan  # noqa: E402
+from onnx_session import open_session  # noqa: E402
 
 NAMES = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 CASES = [
@@ -63,17 +63,6 @@ def make_model(inputs, data_type=TensorProto.FLOAT, tokens=None, with_state=True
     graph = helper.make_graph(nodes, "graph", values, outputs, value_info=known)
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("canthus", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10), arrays
-
-
-def open_session(model, library, optimized=None):
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 2
-    if library:
-        options.register_custom_ops_library(str(library_path()))
-    if optimized:
-        options.optimized_model_filepath = str(optimized)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 @LIBRARY

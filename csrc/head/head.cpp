@@ -14,9 +14,6 @@ namespace canthus::head {
 
 CANTHUS_DEFINE_DISPATCH
 
-const char* name_of(const Kernel& kernel) { return kernel.name; }
-bool runs_here(const Kernel& kernel) { return kernel.runs_here(); }
-
 namespace {
 
 // Memory for one call; its units have theirs beside.

@@ -74,8 +74,6 @@ struct Kernel;  // one compilation, for one instruction set
 
 const Kernel& fastest_kernel();
 const Kernel* const* all_kernels();  // fastest first, ends with null; some may not run here
-const char* name_of(const Kernel&);
-bool runs_here(const Kernel&);
 
 // All throw std::bad_alloc if memory runs out, and allocate only when they meet sizes larger than before. The
 // results don't depend on the number of threads.

@@ -1,14 +1,12 @@
 // What is compiled once for each instruction set, and the memory that its pieces pass to each other.
 #pragma once
 #include "head/head.h"
+#include "scratch.h"
 
 namespace canthus::head {
 
 // Tokens that the Mamba takes at a time.
 inline constexpr std::int64_t block_tokens = 64;
-
-// Vectors of every instruction set fit into this many numbers.
-static constexpr std::int64_t padded(std::int64_t count) { return (count + 15) / 16 * 16; }
 
 // What Mcib has of each token, as planes (…, padded tokens).
 enum Plane : std::int64_t {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "python/arguments.h"
 #include "python/bindings.h"
 #include "selective_scan/shapes.h"
 
@@ -16,27 +17,14 @@ namespace {
 
 namespace py = pybind11;
 namespace scan = canthus::selective_scan;
-using Array = std::optional<py::array>;
+using Array = OptionalArray;
 
 std::string dtype_name(const py::dtype& dtype) { return py::str(dtype.attr("name")); }
 
 bool is_float32(const py::dtype& dtype) { return dtype.equal(py::dtype::of<float>()); }
 
-// An optional argument as an array that a kernel can read in place.
 Array readable(const char* name, const py::object& object) {
-  if (object.is_none()) return {};
-  const std::string start = std::string("selective_scan: ") + name;
-  if (!py::isinstance<py::array>(object))
-    throw py::type_error(start + " must be a numpy array, got " + Py_TYPE(object.ptr())->tp_name +
-                         "; convert it with numpy.asarray");
-  auto array = py::reinterpret_borrow<py::array>(object);
-  constexpr int needed = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
-  if ((array.flags() & needed) != needed)
-    throw py::value_error(start + " must be C-contiguous, got shape " +
-                          std::string(py::str(object.attr("shape"))) + " with strides " +
-                          std::string(py::str(object.attr("strides"))) +
-                          "; copy it with numpy.ascontiguousarray");
-  return array;
+  return python::readable("selective_scan", name, object);
 }
 
 Array required(const char* name, const py::object& object) {
@@ -59,14 +47,6 @@ void expect_dtype(const char* name, const Array& array, const py::dtype& wanted)
   if (array && !array->dtype().equal(wanted))
     throw py::type_error(std::string("selective_scan: ") + name + " must be " + dtype_name(wanted) +
                          ", got " + dtype_name(array->dtype()) + "; convert it with astype");
-}
-
-Shape shape_of(const Array& array) {
-  Shape shape;
-  if (!array) return shape;
-  shape.rank = static_cast<int>(array->ndim());
-  for (int i = 0; i < shape.rank && i < 4; ++i) shape.axes[i] = array->shape(i);
-  return shape;
 }
 
 const void* data(const Array& array) { return array ? array->data() : nullptr; }
@@ -113,11 +93,7 @@ struct Arguments {
 };
 
 const scan::Kernel& kernel_named(const std::optional<std::string>& name) {
-  if (!name) return scan::fastest_kernel();
-  for (const scan::Kernel* const* kernel = scan::all_kernels(); *kernel; ++kernel)
-    if (*name == (*kernel)->name && (*kernel)->runs_here()) return **kernel;
-  throw py::value_error("selective_scan: this machine has no instruction set '" + *name +
-                        "'; instruction_sets() lists those that it has");
+  return python::kernel_named("selective_scan", scan::all_kernels(), name);
 }
 
 Parallel checked_threads(int count) {

@@ -110,8 +110,6 @@ static void finish_delta(const Inputs& in, std::int64_t channel, int count, floa
   }
 }
 
-static inline std::int64_t padded(std::int64_t states) { return (states + 15) / 16 * 16; }
-
 // Rows of a constant B or C, padded.
 static void load_constant(const Projection& projection, std::int64_t channel, std::int64_t states,
                           float scale, float* to) {

@@ -73,7 +73,7 @@ class _Model:
         missing = [name for name in alone if name not in inputs]
         if missing:
             raise ValueError(f"it has no input {', '.join(missing)}")
-        if self._holds_graphs:
+        if self._holds_graphs or not alone:
             return [Part(self._model, tuple(inputs), tuple(outputs))]
         groups: list[list[_Node]] = [[] for _ in (*alone, "the rest")]
         constants: list[_Node] = []
