@@ -5,21 +5,24 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CUDA_COMPILER := nvidia-cuda-nvcc nvidia-cuda-cccl nvidia-cuda-cuobjdump
 NATIVE := CMakeLists.txt $(shell find csrc -type f)
 
 .PHONY: install demo demo-paper checkpoint test sanitize lint format clean
 
 # torch is asked for by exact version, first, so that a CPU build present on the machine is taken.
+# nvcc comes along, so that the CUDA kernels are built; CUDACXX=/path/to/nvcc takes another.
 $(VENV)/tools: constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  scikit-build-core pybind11 cmake ninja numpy
+	  scikit-build-core pybind11 cmake ninja numpy $(patsubst %,'%; sys_platform == "linux"',$(CUDA_COMPILER))
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	touch $@
 
 $(VENV)/installed: $(VENV)/tools pyproject.toml $(NATIVE)
+	CUDACXX="$${CUDACXX-$$(echo $(CURDIR)/$(VENV)/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)}" \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
-	  --editable '.[cpu,openvino,camera,see,export,train,test]'
+	  --editable '.[cpu,openvino,tensorrt-rtx,camera,see,export,train,test]'
 	touch $@
 
 install: $(VENV)/installed

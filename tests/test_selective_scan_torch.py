@@ -6,7 +6,7 @@ from canthus import _native
 from scan_inputs import error, make_inputs, recurrence
 
 torch = pytest.importorskip("torch")
-from canthus_model.selective_scan import selective_scan  # noqa: E402
+from canthus_model.selective_scan import backward_by_doubling, selective_scan  # noqa: E402
 from canthus_model.selective_scan_reference import selective_scan_reference  # noqa: E402
 
 NAMES = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
@@ -53,6 +53,24 @@ def test_gradients_against_autograd(case, instruction_set):
         expected = wide[name].grad if wide[name].grad is not None else torch.zeros_like(wide[name])
         assert gradient.shape == inputs[name].shape
         assert error(gradient, expected) <= 2e-5, name
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradients_by_doubling(case):
+    """What GPUs take."""
+    tensors = as_tensors(make_inputs(**case))
+    grad_y = torch.randn_like(tensors["u"])
+    grad_state = torch.randn(*grad_y.shape[:2], tensors["A"].shape[1])
+    inputs = [tensors.get(name) for name in NAMES]
+    softplus = tensors["delta_softplus"]
+    expected = _native.selective_scan_backward(
+        grad_y.numpy(), grad_state.numpy(), *(None if x is None else x.numpy() for x in inputs), softplus
+    )
+    found = iter(backward_by_doubling(grad_y, grad_state, *inputs, softplus))
+    for wanted in expected:
+        if wanted is not None:
+            assert error(next(found), wanted) <= 2e-5
+    assert next(found, None) is None
 
 
 def test_gradients_against_finite_differences():

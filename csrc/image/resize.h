@@ -7,11 +7,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace canthus {
+#include "image/resize_axis.h"
 
-struct Box {
-  int left, top, right, bottom;  // right and bottom are the first column and row outside
-};
+namespace canthus {
 
 class Resize {
  public:
@@ -22,17 +20,9 @@ class Resize {
   void operator()(const uint8_t* image, size_t row_bytes, uint8_t* out);
 
  private:
-  // Along one axis, out[i] is the sum of weights[i * taps + k] * in[first[i] + k] over k.
-  struct Axis {
-    Axis(int size_in, int size_out, int taps_multiple);
-    int taps;
-    std::vector<int> first;
-    std::vector<int32_t> weights;  // fixed point, see image::one_bits
-  };
-
   Box box_;
   int width_, height_;
-  Axis across_, down_;
+  ResizeAxis across_, down_;
   std::vector<int16_t> across_pairs_;  // the weights across, each split into a high and a low part
   std::vector<int16_t> row_;           // one row of the box, its pixels as pairs to match
   std::vector<uint8_t> narrowed_;      // box height x width: the rows of the box, resized across

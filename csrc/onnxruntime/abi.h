@@ -1,4 +1,4 @@
-// The few parts of ONNX Runtime's C ABI that a library of CPU operators needs. The ABI only ever grows at its
+// The few parts of ONNX Runtime's C ABI that a library of operators needs. The ABI only ever grows at its
 // end, so declaring a part of it is safe. Names starting with Ort are ONNX Runtime's own.
 #pragma once
 #include <cstddef>
@@ -12,15 +12,23 @@ struct OrtKernelContext;
 struct OrtValue;
 struct OrtTensorTypeAndShapeInfo;
 struct OrtShapeInferContext;
+struct OrtMemoryInfo;
 
 // A table of functions; onnxruntime/runtime.h calls them by their slots.
 struct OrtApi {
-  void (*const functions[275])();
+  void (*const functions[279])();
 };
 
 struct OrtApiBase {
   const OrtApi* (*GetApi)(std::uint32_t version);  // null if the runtime is older than that version
   const char* (*GetVersionString)();
+};
+
+struct OrtAllocator {
+  std::uint32_t version;
+  void* (*Alloc)(OrtAllocator*, std::size_t bytes);
+  void (*Free)(OrtAllocator*, void*);
+  const OrtMemoryInfo* (*Info)(const OrtAllocator*);
 };
 
 struct OrtCustomOp {

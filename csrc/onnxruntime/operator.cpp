@@ -24,8 +24,15 @@ OrtStatus* create_kernel(const OrtCustomOp* op, const OrtApi* api, const OrtKern
   const Runtime runtime(api);
   return as_status(runtime, [&] {
     const char* flag = self(op).flag;
-    *kernel = new Kernel{runtime, &self(op), flag && runtime.attribute(info, flag, 0) != 0};
+    OrtAllocator* allocator = self(op).provider ? runtime.allocator(info) : nullptr;
+    *kernel = new Kernel{runtime, &self(op), flag && runtime.attribute(info, flag, 0) != 0, allocator};
   });
+}
+
+void destroy_kernel(void* pointer) {
+  const Kernel* kernel = static_cast<Kernel*>(pointer);
+  if (kernel->allocator) kernel->runtime.release(kernel->allocator);
+  delete kernel;
 }
 
 OrtStatus* compute_kernel(void* pointer, OrtKernelContext* context) {
@@ -36,7 +43,7 @@ OrtStatus* compute_kernel(void* pointer, OrtKernelContext* context) {
 }  // namespace
 
 Operator::Operator(const char* name_, std::vector<Argument> inputs_, std::vector<Argument> outputs_,
-                   void (*compute_)(const Kernel&, OrtKernelContext*), const char* flag_)
+                   Compute* compute_, const char* flag_)
     : OrtCustomOp{},
       name(name_),
       inputs(std::move(inputs_)),
@@ -45,7 +52,7 @@ Operator::Operator(const char* name_, std::vector<Argument> inputs_, std::vector
       compute(compute_) {
   version = api_version;
   GetName = [](const OrtCustomOp* op) { return self(op).name; };
-  GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return nullptr; };
+  GetExecutionProviderType = [](const OrtCustomOp* op) { return self(op).provider; };
   GetInputTypeCount = [](const OrtCustomOp* op) { return self(op).inputs.size(); };
   GetInputType = [](const OrtCustomOp* op, std::size_t i) { return self(op).inputs[i].type; };
   GetInputCharacteristic = [](const OrtCustomOp* op, std::size_t i) -> int {
@@ -61,9 +68,16 @@ Operator::Operator(const char* name_, std::vector<Argument> inputs_, std::vector
   GetVariadicInputHomogeneity = GetVariadicOutputHomogeneity = [](const OrtCustomOp*) { return 1; };
   CreateKernelV2 = create_kernel;
   KernelComputeV2 = compute_kernel;
-  KernelDestroy = [](void* kernel) { delete static_cast<Kernel*>(kernel); };
+  KernelDestroy = destroy_kernel;
   GetStartVersion = [](const OrtCustomOp*) { return 1; };
   GetEndVersion = [](const OrtCustomOp*) { return 1; };
+}
+
+Operator Operator::on_cuda(Compute* compute_on_cuda) const {
+  Operator op = *this;
+  op.provider = "CUDAExecutionProvider";
+  op.compute = compute_on_cuda;
+  return op;
 }
 
 }  // namespace canthus::onnxruntime

@@ -13,6 +13,7 @@ struct Kernel {
   Runtime runtime;
   const Operator* op;
   bool flag;
+  OrtAllocator* allocator;  // of the GPU's memory; null on the CPU
 };
 
 struct Argument {
@@ -20,14 +21,20 @@ struct Argument {
   Presence presence = required;
 };
 
+using Compute = void(const Kernel&, OrtKernelContext*);  // may throw
+
 struct Operator : OrtCustomOp {
   const char* name;
   std::vector<Argument> inputs, outputs;
   const char* flag;  // an attribute, 0 or 1, that is 0 where it isn't given; or null
-  void (*compute)(const Kernel&, OrtKernelContext*);  // may throw
+  Compute* compute;
+  const char* provider = nullptr;  // of execution; null: the CPU
 
-  Operator(const char* name, std::vector<Argument> inputs, std::vector<Argument> outputs,
-           void (*compute)(const Kernel&, OrtKernelContext*), const char* flag = nullptr);
+  Operator(const char* name, std::vector<Argument> inputs, std::vector<Argument> outputs, Compute* compute,
+           const char* flag = nullptr);
+
+  // The same operator for the CUDA provider: inputs and outputs are in the GPU's memory.
+  Operator on_cuda(Compute*) const;
 };
 
 }  // namespace canthus::onnxruntime

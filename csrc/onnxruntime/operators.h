@@ -2,12 +2,13 @@
 #pragma once
 #include <vector>
 
-#include "onnxruntime/abi.h"
+#include "onnxruntime/operator.h"
 
 namespace canthus::onnxruntime {
 
 // They live as long as the library.
-std::vector<const OrtCustomOp*> selective_scan_operators();  // one per data type
-std::vector<const OrtCustomOp*> head_operators();
+const std::vector<Operator>& selective_scan_operators();  // one per data type
+const std::vector<Operator>& head_operators();
+const std::vector<Operator>& cuda_operators();  // all of them again, for the CUDA provider; none without CUDA
 
 }  // namespace canthus::onnxruntime

@@ -5,6 +5,7 @@
 #include "onnxruntime/runtime.h"
 
 using canthus::onnxruntime::Failure;
+using canthus::onnxruntime::Operator;
 using canthus::onnxruntime::Runtime;
 
 extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
@@ -18,8 +19,11 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
     // Sessions refer to it for as long as they live, so it is made once and never released.
     static OrtCustomOpDomain* const domain = [&] {
       OrtCustomOpDomain* made = runtime.create_domain("canthus");
-      for (const OrtCustomOp* op : canthus::onnxruntime::selective_scan_operators()) runtime.add(made, op);
-      for (const OrtCustomOp* op : canthus::onnxruntime::head_operators()) runtime.add(made, op);
+      for (const Operator& op : canthus::onnxruntime::selective_scan_operators()) runtime.add(made, &op);
+      for (const Operator& op : canthus::onnxruntime::head_operators()) runtime.add(made, &op);
+#if defined(CANTHUS_CUDA)
+      for (const Operator& op : canthus::onnxruntime::cuda_operators()) runtime.add(made, &op);
+#endif
       return made;
     }();
     runtime.add(options, domain);

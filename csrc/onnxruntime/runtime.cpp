@@ -21,7 +21,11 @@ enum Slot : int {
   kernel_context_get_output = 91,
   release_status = 93,
   release_tensor_type_and_shape_info = 99,
+  release_allocator = 132,
+  kernel_context_get_gpu_compute_stream = 193,
   kernel_context_parallel_for = 274,
+  kernel_context_get_scratch_buffer = 277,
+  kernel_info_get_allocator = 278,
 };
 
 constexpr int invalid_argument_code = 2;
@@ -99,6 +103,30 @@ Parallel Runtime::parallel(const Pool& pool) {
     self.runtime->call(kernel_context_parallel_for, self.context, task, count, std::size_t{0}, argument);
   };
   return {run, const_cast<Pool*>(&pool)};
+}
+
+OrtAllocator* Runtime::allocator(const OrtKernelInfo* info) const {
+  constexpr int of_the_device = 0;
+  OrtAllocator* allocator = nullptr;
+  call(kernel_info_get_allocator, info, of_the_device, &allocator);
+  return allocator;
+}
+
+void Runtime::release(OrtAllocator* allocator) const {
+  function<void(OrtAllocator*)>(api_, release_allocator)(allocator);
+}
+
+void* Runtime::stream(const OrtKernelContext* context) const {
+  void* stream = nullptr;
+  call(kernel_context_get_gpu_compute_stream, context, &stream);
+  return stream;
+}
+
+void* Runtime::scratch(const OrtKernelContext* context, OrtAllocator* allocator, std::size_t bytes) const {
+  const OrtMemoryInfo* kind = allocator->Info(allocator);
+  void* memory = nullptr;
+  call(kernel_context_get_scratch_buffer, context, kind, bytes, &memory);
+  return memory;
 }
 
 OrtCustomOpDomain* Runtime::create_domain(const char* name) const {

@@ -40,6 +40,16 @@ class Runtime {
   };
   static Parallel parallel(const Pool&);
 
+  // Of the execution provider that runs the kernel; to be released.
+  OrtAllocator* allocator(const OrtKernelInfo*) const;
+  void release(OrtAllocator*) const;
+
+  // The stream that the CUDA provider computes on.
+  void* stream(const OrtKernelContext*) const;
+  // Memory of the allocator's kind for what is queued on that stream; to be given back with Free, also before
+  // it ran.
+  void* scratch(const OrtKernelContext*, OrtAllocator*, std::size_t bytes) const;
+
   OrtCustomOpDomain* create_domain(const char* name) const;
   void add(OrtCustomOpDomain*, const OrtCustomOp*) const;
   void add(OrtSessionOptions*, OrtCustomOpDomain*) const;

@@ -3,7 +3,7 @@
 // Inputs u, delta, A, B, C, D?, z?, delta_bias?; attribute delta_softplus (0 or 1, default 0); outputs y and
 // last_state?. Shapes and meaning as in selective_scan/selective_scan.h. u, delta, z, y and B and C that vary
 // are of one type, float32, float16 or bfloat16; all else is float32.
-#include "selective_scan/selective_scan.h"
+#include "onnxruntime/selective_scan.h"
 
 #include <stdexcept>
 #include <string>
@@ -45,6 +45,24 @@ scan::DataType data_type(int type) {
 }
 
 void compute(const Kernel& kernel, OrtKernelContext* context) {
+  const auto [in, out] = scan_arguments(kernel, context);
+  const Runtime::Pool pool{&kernel.runtime, context};
+  scan::forward(scan::fastest_kernel(), in, out, Runtime::parallel(pool));
+}
+
+Operator make_operator(ElementType type) {
+  std::vector<Argument> inputs;
+  for (std::size_t i = 0; i < input_count; ++i)
+    inputs.push_back({i == B || i == C ? undefined
+                      : is_weight(i)   ? float32
+                                       : type,
+                      i < D ? required : optional});
+  return {"SelectiveScan", inputs, {{type}, {float32, optional}}, compute, "delta_softplus"};
+}
+
+}  // namespace
+
+ScanArguments scan_arguments(const Kernel& kernel, OrtKernelContext* context) {
   Tensor tensors[input_count];
   Shape shapes[input_count];
   for (std::size_t i = 0; i < input_count; ++i) {
@@ -71,27 +89,13 @@ void compute(const Kernel& kernel, OrtKernelContext* context) {
   scan::Outputs out;
   out.y = kernel.runtime.output(context, 0, y_shape, 3);
   out.last_state = static_cast<float*>(kernel.runtime.output(context, 1, state_shape, 3));
-  const Runtime::Pool pool{&kernel.runtime, context};
-  scan::forward(scan::fastest_kernel(), in, out, Runtime::parallel(pool));
+  return {in, out};
 }
 
-Operator make_operator(ElementType type) {
-  std::vector<Argument> inputs;
-  for (std::size_t i = 0; i < input_count; ++i)
-    inputs.push_back({i == B || i == C ? undefined
-                      : is_weight(i)   ? float32
-                                       : type,
-                      i < D ? required : optional});
-  return {"SelectiveScan", inputs, {{type}, {float32, optional}}, compute, "delta_softplus"};
-}
-
-}  // namespace
-
-std::vector<const OrtCustomOp*> selective_scan_operators() {
-  static const Operator of_float32 = make_operator(float32);
-  static const Operator of_float16 = make_operator(float16);
-  static const Operator of_bfloat16 = make_operator(bfloat16);
-  return {&of_float32, &of_float16, &of_bfloat16};
+const std::vector<Operator>& selective_scan_operators() {
+  static const std::vector<Operator> operators{make_operator(float32), make_operator(float16),
+                                               make_operator(bfloat16)};
+  return operators;
 }
 
 }  // namespace canthus::onnxruntime

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 namespace canthus::python {
+void add_cuda(pybind11::module_& m);  // where it is built with CUDA
 void add_events(pybind11::module_& m);
 void add_head(pybind11::module_& m);
 void add_image(pybind11::module_& m);

@@ -6,6 +6,7 @@
 
 #include "image/resize.h"
 #include "python/bindings.h"
+#include "python/boxes.h"
 
 namespace py = pybind11;
 
@@ -14,17 +15,6 @@ namespace {
 
 using Image = py::array_t<uint8_t, py::array::c_style>;
 
-Box checked(int source_width, int source_height, const std::tuple<int, int, int, int>& edges, int width,
-            int height) {
-  const auto [left, top, right, bottom] = edges;
-  constexpr int most = 32767;
-  if (source_width > most || source_height > most || width < 1 || height < 1 || width > most || height > most)
-    throw std::invalid_argument("images have 1 to 32767 columns and rows");
-  if (left < 0 || top < 0 || right <= left || bottom <= top || right > source_width || bottom > source_height)
-    throw std::invalid_argument("the box (left, top, right, bottom) holds pixels and lies within the image");
-  return {left, top, right, bottom};
-}
-
 // Holds scratch memory, and the GIL is let go while it works: so it needs a lock of its own.
 struct SharedResize {
   SharedResize(int source_width, int source_height, std::tuple<int, int, int, int> box, int width, int height)
@@ -32,7 +22,7 @@ struct SharedResize {
         source_height(source_height),
         width(width),
         height(height),
-        resize(checked(source_width, source_height, box, width, height), width, height) {}
+        resize(checked_box(source_width, source_height, box, width, height), width, height) {}
   const py::ssize_t source_width, source_height, width, height;
   std::mutex mutex;
   Resize resize;

@@ -1,7 +1,9 @@
-"""Mamba's selective scan with gradients; on the CPU it is a PyTorch operator, `torch.ops.canthus.selective_scan`.
+"""Mamba's selective scan with gradients: a PyTorch operator, `torch.ops.canthus.selective_scan`, where it has a kernel.
 
 `selective_scan` has the signature of mamba_ssm's `selective_scan_fn`, for real A.
 """
+
+from __future__ import annotations
 
 import numpy as np
 import torch
@@ -26,8 +28,9 @@ def selective_scan(
     """Run the state-space recurrence of Mamba (arXiv 2312.00752) over tokens.
 
     d = softplus(delta + delta_bias); h[t] = exp(d[t] A) h[t-1] + d[t] B[t] u[t], h[-1] = 0;
-    y[t] = (sum over states of C[t] h[t] + D u[t]) SiLU(z[t]). Arithmetic is float32. The CPU has a kernel;
-    elsewhere PyTorch's own operations do it, in log2(L) steps.
+    y[t] = (sum over states of C[t] h[t] + D u[t]) SiLU(z[t]). Arithmetic is float32. The CPU has a kernel, and
+    NVIDIA's GPUs of compute capability 8.0 or later have one where canthus was built with CUDA (gradients there are by
+    PyTorch's own operations). Elsewhere those do it all, in log2(L) steps.
 
     Args:
         u, delta: (B, D, L), one of float32, float16, bfloat16: the data type.
@@ -48,9 +51,9 @@ def selective_scan(
         ValueError: a shape doesn't fit.
         TypeError: a dtype doesn't fit.
 
-    Off the CPU nothing but PyTorch's broadcasting looks at shapes and dtypes.
+    Where there is no kernel, nothing but PyTorch's broadcasting looks at shapes and dtypes.
     """
-    scan = torch.ops.canthus.selective_scan if u.device.type == "cpu" else selective_scan_doubling
+    scan = torch.ops.canthus.selective_scan if _has_kernel(u.device, A) else selective_scan_doubling
     y, last_state = scan(
         u,
         delta,
@@ -63,6 +66,16 @@ def selective_scan(
         delta_softplus,
     )
     return (y, last_state) if return_last_state else y
+
+
+_MOST_STATES_ON_GPU = 256
+
+
+def _has_kernel(device: torch.device, A: Tensor) -> bool:
+    if device.type == "cuda":
+        fits = A.dim() == 2 and A.shape[1] <= _MOST_STATES_ON_GPU
+        return fits and bool(_native.cuda_architectures()) and torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu"
 
 
 @torch.library.custom_op("canthus::selective_scan", mutates_args=(), device_types="cpu")
@@ -82,6 +95,22 @@ def _forward(
         *arrays, delta_softplus, return_last_state=True, threads=torch.get_num_threads()
     )
     return _tensor(y, u.dtype), torch.from_numpy(last_state)
+
+
+@_forward.register_kernel("cuda")
+def _(u: Tensor, *inputs: Tensor | bool | None) -> tuple[Tensor, Tensor]:
+    *tensors, delta_softplus = (x.contiguous() if isinstance(x, Tensor) else x for x in (u, *inputs))
+    y = torch.empty_like(tensors[0])
+    last_state = y.new_empty((*y.shape[:2], tensors[2].shape[1]), dtype=torch.float32)
+    with torch.cuda.device(u.device):
+        _native.cuda.selective_scan(
+            *(None if x is None else _device_array(x) for x in tensors),
+            delta_softplus,
+            y=_device_array(y),
+            last_state=_device_array(last_state),
+            stream=torch.cuda.current_stream().cuda_stream,
+        )
+    return y, last_state
 
 
 @_forward.register_fake
@@ -128,8 +157,25 @@ def _save(ctx, inputs, output) -> None:
 
 def _differentiate(ctx, grad_y: Tensor, grad_last_state: Tensor) -> tuple[Tensor | None, ...]:
     inputs = ctx.saved_tensors
-    gradients = iter(_backward(grad_y, grad_last_state, *inputs, ctx.delta_softplus))
+    backward = _backward if grad_y.device.type == "cpu" else backward_by_doubling
+    gradients = iter(backward(grad_y, grad_last_state, *inputs, ctx.delta_softplus))
     return *(None if x is None else next(gradients) for x in inputs), None
+
+
+def backward_by_doubling(
+    grad_y: Tensor, grad_last_state: Tensor, *inputs: Tensor | bool | None
+) -> tuple[Tensor, ...]:
+    """As `_backward`, by PyTorch's own operations: the forward pass is done again, and differentiated."""
+    *tensors, delta_softplus = inputs
+    leaves = [None if x is None else x.detach().requires_grad_() for x in tensors]
+    with torch.enable_grad():
+        outputs = selective_scan_doubling(*leaves, delta_softplus)
+    given = [leaf for leaf in leaves if leaf is not None]
+    to_outputs = (grad_y.to(outputs[0].dtype), grad_last_state)
+    # Without tokens, no input moves the last state.
+    depend = [(output, gradient) for output, gradient in zip(outputs, to_outputs, strict=True) if output.requires_grad]
+    differentiated, gradients = zip(*depend, strict=True)
+    return torch.autograd.grad(differentiated, given, gradients, materialize_grads=True)
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
@@ -148,6 +194,10 @@ def _array(tensor: Tensor) -> np.ndarray:
     import ml_dtypes  # numpy has no bfloat16 of its own
 
     return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+
+
+def _device_array(tensor: Tensor) -> _native.cuda.DeviceArray:
+    return _native.cuda.DeviceArray(tensor.data_ptr(), tensor.shape, str(tensor.dtype).removeprefix("torch."))
 
 
 def _tensor(array: np.ndarray, dtype: torch.dtype) -> Tensor:

@@ -1,5 +1,6 @@
 """The kernels in C++. The GIL is let go while they work, and each object may be used from several threads."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -146,3 +147,95 @@ class Resize:
     ) -> None: ...
     def __call__(self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """uint8 (source_height, source_width), contiguous, to uint8 (height, width), into `out` if given."""
+
+def cuda_architectures() -> list[str]:
+    """What the CUDA kernels were compiled for, as "sm_87"; empty if canthus was built without nvcc.
+
+    GPUs of compute capability 8.0 or later that aren't among them are served by PTX, which the driver compiles.
+    """
+
+def cuda_version() -> str:
+    """Of the CUDA that they were compiled with, such as "13.0.88"; empty if canthus was built without nvcc."""
+
+class _Cuda:
+    """The kernels on an NVIDIA GPU, queued on a stream of the caller's (0: the default one).
+
+    Arrays are any with `__cuda_array_interface__` (CuPy, numba, PyTorch), or `DeviceArray`s: C-contiguous, in the
+    memory of the current GPU. Nothing is allocated: results and workspace are the caller's, and may be used by what is
+    queued behind. Errors in arguments are those of the functions of the same names for numpy; `RuntimeError` if CUDA
+    refuses.
+    """
+
+    class DeviceArray:
+        """An array in a GPU's memory, by its address; `dtype` is numpy's name of it, or "bfloat16"."""
+
+        def __init__(self, address: int, shape: Sequence[int], dtype: str) -> None: ...
+
+    class Resize:
+        """As `canthus._native.Resize`; its tables are copied to the GPU when it is made."""
+
+        def __init__(
+            self, source_width: int, source_height: int, box: tuple[int, int, int, int], width: int, height: int
+        ) -> None: ...
+        def __call__(self, image: Any, *, out: Any, stream: int = 0) -> None:
+            """uint8 (source_height, source_width) into `out`, uint8 (height, width)."""
+
+    @staticmethod
+    def accumulate(
+        t: Any,
+        x: Any,
+        y: Any,
+        p: Any,
+        *,
+        image: Any,
+        after: int = ...,
+        until: int = ...,
+        contribution: float = 0.5,
+        neutral: float = 0.5,
+        refused: Any = None,
+        stream: int = 0,
+    ) -> None:
+        """The events of (after, until] as a grey image, uint8 (height, width), as `EventWindow.image` makes it.
+
+        Args:
+            t, x, y, p: (N,), int64 microseconds, uint16, uint16 and uint8, in the order of time.
+            contribution, neutral: what an event adds to or takes from a pixel, and a pixel without events, of 1.
+            refused: uint32 (1,); to it the number of events that lie outside the image, or have a polarity other than
+                0 and 1, is added. They are left out.
+        """
+
+    @staticmethod
+    def selective_scan(
+        u: Any,
+        delta: Any,
+        A: Any,
+        B: Any,
+        C: Any,
+        D: Any = None,
+        z: Any = None,
+        delta_bias: Any = None,
+        delta_softplus: bool = False,
+        *,
+        y: Any,
+        last_state: Any = None,
+        stream: int = 0,
+    ) -> None:
+        """As `canthus._native.selective_scan`, into `y` and, where given, `last_state`. A has at most 256 states."""
+
+    @staticmethod
+    def mco_mamba(*inputs: Any, y: Any, workspace: Any, stream: int = 0) -> None: ...
+    @staticmethod
+    def mcib(*inputs: Any, fused: Any, workspace: Any, stream: int = 0) -> None: ...
+    @staticmethod
+    def routed_experts(*inputs: Any, logits: Any, weights: Any, workspace: Any, stream: int = 0) -> None: ...
+    @staticmethod
+    def mco_mamba_workspace(*inputs: Any) -> int:
+        """How many float32 numbers `workspace` must have for such inputs; likewise the next two."""
+
+    @staticmethod
+    def mcib_workspace(*inputs: Any) -> int: ...
+    @staticmethod
+    def routed_experts_workspace(*inputs: Any) -> int: ...
+
+cuda: _Cuda
+"""Only where `cuda_architectures()` isn't empty."""

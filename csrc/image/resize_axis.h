@@ -1,0 +1,21 @@
+// What resizing takes of each source pixel.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace canthus {
+
+struct Box {
+  int left, top, right, bottom;  // right and bottom are the first column and row outside
+};
+
+// Along one axis, out[i] is the sum of weights[i * taps + k] * in[first[i] + k] over k; behind the end of
+// `in`, weights are 0.
+struct ResizeAxis {
+  ResizeAxis(int size_in, int size_out, int taps_multiple);
+  int taps;
+  std::vector<int> first;
+  std::vector<int32_t> weights;  // fixed point, see image::one_bits
+};
+
+}  // namespace canthus
