@@ -21,10 +21,11 @@ sys.path.insert(0, str(DATA))
 
 @pytest.fixture(autouse=True)
 def only_onnxruntime(monkeypatch):
-    """Else each engine that is loaded would measure OpenVINO first; test_openvino.py does."""
+    """Else each engine that is loaded would measure all others first; test_openvino.py and test_backends.py do."""
     from canthus import backends
 
-    monkeypatch.setattr(backends, "is_installed", lambda package: False)
+    lack = {"openvino": "not in tests", "cuda": "not in tests", "tensorrt": "not in tests"}
+    monkeypatch.setattr(backends, "missing", lack.get)
 
 
 @pytest.fixture(scope="session")

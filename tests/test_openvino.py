@@ -1,6 +1,5 @@
-"""OpenVINO for the encoders, and which backend `auto` takes."""
+"""OpenVINO for the encoders."""
 
-import re
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 @pytest.fixture(autouse=True)
 def use_openvino(monkeypatch):
     """Elsewhere it is as if it weren't installed, see conftest.py."""
-    monkeypatch.setattr(backends, "is_installed", lambda package: True)
+    monkeypatch.setattr(backends, "missing", {"cuda": "not in tests", "tensorrt": "not in tests"}.get)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -73,40 +72,6 @@ def test_a_new_process_starts_and_reports_to_nobody(small_bundle):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["answered"], done.stderr
-
-
-def test_auto_takes_the_faster(small_bundle, monkeypatch):
-    for takes, taken in (([2.0, 1.0], "openvino"), ([1.0, 2.0], "onnxruntime")):
-        monkeypatch.setattr(backends, "_milliseconds", lambda engines, golden, takes=takes: takes)
-        engine = canthus.load(small_bundle)
-        assert engine.backend == taken
-        assert "a moment takes 1.0 ms, with" in engine.why and "2.0" in engine.why
-
-
-def test_auto_measures(small_bundle):
-    engine = canthus.load(small_bundle)
-    other = {"openvino": "onnxruntime", "onnxruntime": "openvino"}[engine.backend]
-    assert re.fullmatch(rf"a moment takes [\d.]+ ms, with {other} [\d.]+", engine.why)
-
-
-def test_auto_never_takes_what_answers_otherwise(small_bundle, monkeypatch):
-    monkeypatch.setattr(backends, "_milliseconds", lambda engines, golden: [2.0, 1.0])
-    monkeypatch.setattr(backends, "replay", lambda engine, golden: 0.5)
-    engine = canthus.load(small_bundle)
-    assert engine.backend == "onnxruntime" and "openvino's logits are 5.0e-01 off, more than 0.001" in engine.why
-    monkeypatch.setattr(backends, "replay", lambda engine, golden: float("nan"))
-    assert canthus.load(small_bundle).backend == "onnxruntime"
-
-
-def test_auto_goes_on_without_what_can_not_run(small_bundle, monkeypatch):
-    def fail(*_arguments, **_options):
-        raise canthus.EngineError("no such processor")
-
-    monkeypatch.setattr("canthus.runtimes.openvino.OpenVino.__init__", fail)
-    engine = canthus.load(small_bundle)
-    assert (engine.backend, engine.why) == ("onnxruntime", "openvino can't run it: no such processor")
-    with pytest.raises(canthus.EngineError, match="no such processor"):
-        canthus.load(small_bundle, "openvino")
 
 
 def test_verify_takes_the_backend_asked_for(small_bundle, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import time
 
@@ -10,24 +9,20 @@ from canthus.bundle import Bundle
 from canthus.engine import Engine
 from canthus.errors import EngineError
 from canthus.operators import library_path
+from canthus.requirements import missing
 from canthus.runtimes import Runtime
 from canthus.verify import Golden, replay, tolerance
 
 AUTO = "auto"
-BACKENDS = (AUTO, "onnxruntime", "openvino")
+_ALL = ("onnxruntime", "openvino", "cuda", "tensorrt")
+BACKENDS = (AUTO, *_ALL)
 
 _ROUNDS = 15
 """In which two backends take turns; half a second for a network of the paper's size."""
 
 
-def is_installed(package: str) -> bool:
-    """Whether it could be imported."""
-    return importlib.util.find_spec(package) is not None
-
-
 def open_engine(bundle: Bundle, backend: str, threads: int) -> Engine:
-    """An engine of the backend named; of `auto`, of OpenVINO where it is installed, computes what the bundle says and
-    is faster, and of ONNX Runtime otherwise.
+    """An engine of the backend named; of `auto`, the fastest of those that are here and compute what the bundle says.
 
     Raises:
         BundleError: the bundle is damaged.
@@ -38,27 +33,47 @@ def open_engine(bundle: Bundle, backend: str, threads: int) -> Engine:
     if threads < 1:
         raise EngineError(f"threads is {threads}; an engine needs at least 1")
     bundle.read("golden.npz")  # unused but for `auto`; a bundle with any damaged member is not to be trusted
-    if backend != AUTO:
-        return _open(bundle, backend, threads, "it was asked for")
-    if not is_installed("openvino"):
-        return _open(bundle, "onnxruntime", threads, "openvino isn't installed")
-    return _better(bundle, threads)
+    if backend == AUTO:
+        return _fastest(bundle, threads)
+    if lack := missing(backend):
+        raise EngineError(f"backend {backend} can't run here: {lack}")
+    return _open(bundle, backend, threads).chosen("it was asked for")
 
 
-def _better(bundle: Bundle, threads: int) -> Engine:
-    usual = _open(bundle, "onnxruntime", threads, "")
-    try:
-        other = _open(bundle, "openvino", threads, "")
-    except EngineError as error:
-        return usual.chosen(f"openvino can't run it: {error}")
-    golden = Golden.from_bundle(bundle)
-    difference, allowed = replay(other, golden), tolerance(bundle.manifest)
-    if not difference <= allowed:
-        return usual.chosen(f"openvino's logits are {difference:.1e} off, more than {allowed:.2g}")
-    usual_takes, other_takes = _milliseconds([usual, other], golden)
-    if other_takes < usual_takes:
-        return other.chosen(f"a moment takes {other_takes:.1f} ms, with onnxruntime {usual_takes:.1f}")
-    return usual.chosen(f"a moment takes {usual_takes:.1f} ms, with openvino {other_takes:.1f}")
+def _fastest(bundle: Bundle, threads: int) -> Engine:
+    opened, passed_over = {}, {}
+    for backend in _ALL:
+        if lack := missing(backend):
+            passed_over[backend] = lack
+            continue
+        try:
+            opened[backend] = _open(bundle, backend, threads)
+        except EngineError as error:
+            passed_over[backend] = str(error)
+    if not opened:
+        raise EngineError(f"{bundle.path}: no backend can run it here; {_reasons(passed_over)}")
+    if len(opened) == 1:
+        (engine,) = opened.values()
+        return engine.chosen(f"the only one here; {_reasons(passed_over)}")
+
+    golden, allowed = Golden.from_bundle(bundle), tolerance(bundle.manifest)
+    differences = {backend: replay(engine, golden) for backend, engine in opened.items()}
+    right = [backend for backend, difference in differences.items() if difference <= allowed]
+    for backend in opened.keys() - set(right or list(opened)[:1]):  # if none is right, `canthus verify` tells
+        passed_over[backend] = f"its logits are {differences[backend]:.1e} off, more than {allowed:.2g}"
+        del opened[backend]
+    takes = dict(zip(opened, _milliseconds([*opened.values()], golden), strict=True))
+    taken = min(takes, key=lambda backend: takes[backend])
+    slower = {backend: f"{takes[backend]:.1f} ms" for backend in takes if backend != taken}
+    return opened[taken].chosen(f"a moment takes {takes[taken]:.1f} ms; {_reasons({**slower, **passed_over})}")
+
+
+def _reasons(passed_over: dict[str, str]) -> str:
+    """One line. Of several backends with one reason, it is said once."""
+    alike: dict[str, list[str]] = {}
+    for backend, reason in passed_over.items():
+        alike.setdefault(reason.replace("\n", " "), []).append(backend)
+    return "; ".join(f"{' and '.join(backends)}: {reason}" for reason, backends in alike.items())
 
 
 def _milliseconds(engines: list[Engine], golden: Golden) -> list[float]:
@@ -73,15 +88,24 @@ def _milliseconds(engines: list[Engine], golden: Golden) -> list[float]:
     return [statistics.median(spent) for spent in times]
 
 
-def _open(bundle: Bundle, backend: str, threads: int, why: str) -> Engine:
+def _open(bundle: Bundle, backend: str, threads: int) -> Engine:
+    return Engine(bundle.manifest, _runtime(bundle, backend, threads))
+
+
+def _runtime(bundle: Bundle, backend: str, threads: int) -> Runtime:
+    if backend == "tensorrt":
+        from canthus.runtimes.tensorrt import TensorRt
+
+        return TensorRt(bundle)
     prime, react = bundle.read("prime.onnx"), bundle.read("react.onnx")
-    runtime: Runtime
+    if backend == "cuda":
+        from canthus.runtimes.cuda import Cuda
+
+        return Cuda(prime, react, library_path())
     if backend == "openvino":
         from canthus.runtimes.openvino import OpenVino
 
-        runtime = OpenVino(prime, react, threads, library_path(), exact=bundle.manifest.precision == "float32")
-    else:
-        from canthus.runtimes.onnxruntime import OnnxRuntime
+        return OpenVino(prime, react, threads, library_path(), exact=bundle.manifest.precision == "float32")
+    from canthus.runtimes.onnxruntime import OnnxRuntime
 
-        runtime = OnnxRuntime(prime, react, threads, library_path())
-    return Engine(bundle.manifest, runtime).chosen(why)
+    return OnnxRuntime(prime, react, threads, library_path())

@@ -140,8 +140,9 @@ def load(path: Path | str, backend: str = "auto", threads: int = 2) -> Engine:
 
     Args:
         path: a `.canthus` file.
-        backend: `onnxruntime`; `openvino`, for the encoders; `auto` takes OpenVINO where it is installed, answers as
-            the bundle says, and is faster. That is measured, in about a second; `Engine.why` tells.
+        backend: `onnxruntime`; `openvino`, for the encoders; `cuda`, ONNX Runtime on an NVIDIA GPU; `tensorrt`, by
+            plans that `canthus build` made; `auto` takes the fastest of those that are here and answer as the bundle
+            says. That is measured, in about a second; `Engine.why` tells in one line, and why others were passed over.
         threads: that one call of `prime` or `react` may use.
 
     Raises:

@@ -125,6 +125,18 @@ def open_session(name: str, graph: bytes, threads: int, operators: Path | None, 
         import onnxruntime
     except ImportError as error:
         raise EngineError("ONNX Runtime is not installed: pip install 'canthus[cpu]'") from error
+    options = session_options(threads, operators, as_written=as_written)
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no base but this one
+        reason = str(error).splitlines()[0]
+        raise EngineError(f"{name}: ONNX Runtime {onnxruntime.__version__} can't run it ({reason})") from error
+
+
+def session_options(threads: int, operators: Path | None, *, as_written: bool = False) -> Any:
+    """`onnxruntime.SessionOptions` for any of a bundle's graphs; the arguments are those of `OnnxRuntime`."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
@@ -136,8 +148,4 @@ def open_session(name: str, graph: bytes, threads: int, operators: Path | None, 
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
     if operators is not None:
         options.register_custom_ops_library(str(operators))
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no base but this one
-        reason = str(error).splitlines()[0]
-        raise EngineError(f"{name}: ONNX Runtime {onnxruntime.__version__} can't run it ({reason})") from error
+    return options
