@@ -73,6 +73,37 @@ def test_gradients_by_doubling(case):
     assert next(found, None) is None
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_on_a_gpu(case, dtype):
+    """As on the CPU, and as mamba_ssm where that is installed."""
+    if not (torch.cuda.is_available() and _native.cuda_architectures()):
+        pytest.skip("PyTorch sees no GPU, or canthus was built without CUDA")
+    data = {name for name in ("u", "delta", "z", "B", "C") if case.get(f"{name}_rank", 4) != 2}
+    tensors = {
+        name: value.to(dtype).requires_grad_() if name in data else value
+        for name, value in as_tensors(make_inputs(**case)).items()
+    }
+    on_gpu = {
+        name: value.detach().cuda().requires_grad_(value.requires_grad) if torch.is_tensor(value) else value
+        for name, value in tensors.items()
+    }
+    tolerance = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 8e-3}[dtype]
+    expected, found = (selective_scan(**inputs, return_last_state=True) for inputs in (tensors, on_gpu))
+    for one, other in zip(found, expected, strict=True):
+        assert error(one.detach().float().cpu(), other.detach().float()) <= tolerance
+    for y, state in (expected, found):
+        (y.float().sum() + state.sum()).backward()
+    for name in data & tensors.keys():
+        assert error(on_gpu[name].grad.float().cpu(), tensors[name].grad.float()) <= 2 * tolerance
+    try:
+        from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+    except ImportError:
+        return
+    if case != {"tokens": 0}:
+        assert error(selective_scan_fn(**on_gpu).detach().float().cpu(), expected[0].detach().float()) <= tolerance
+
+
 def test_gradients_against_finite_differences():
     """Of the reference in float64, along one random direction for each input."""
     inputs = make_inputs(tokens=20)

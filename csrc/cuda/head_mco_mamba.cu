@@ -72,7 +72,6 @@ __global__ void __launch_bounds__(threads) scan(const McoMamba in, float* y) {
   float after[states] = {};  // of this channel, in every lane
   for (std::int64_t begin = 0; begin < in.tokens; begin += tile) {
     const auto place = [&](std::int64_t t) { return direction ? in.tokens - 1 - t : t; };
-    __syncthreads();
     for (int i = threadIdx.x; i < (history + tile) * token_width; i += threads) {
       const std::int64_t t = begin - history + i / token_width;
       at.tokens[i] = t >= 0 && t < in.tokens ? x[place(t) * token_width + i % token_width] : 0.0f;

@@ -2,15 +2,16 @@
 // CUDA's own header of this name.
 //
 // Blocks run one after the other. Each of a block's threads is a fiber that runs until it must wait for
-// others: at a barrier or an exchange between a warp's lanes. So a thread never sees what another hasn't yet
-// written, and a barrier that is missing shows in the results; the order of the threads alternates, from
-// first to last and back.
+// others: at a barrier or an exchange between a warp's lanes; and a warp goes as far as it comes without the
+// others. So a barrier that is missing shows in the results: what others haven't yet written can't be read,
+// and what they have yet to read is overwritten. The order of threads and warps alternates, from first to
+// last and back.
 #pragma once
 #include_next <cuda_runtime.h>
 #include <math.h>
 #include <ucontext.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -100,20 +101,32 @@ class Block {
       fiber.context.uc_stack.ss_size = stack_bytes;
       makecontext(&fiber.context, enter, 0);
     }
+    const unsigned warps = (threads + warp - 1) / warp;
     for (unsigned done = 0; done < threads;) {
-      bool moved = false;
-      for (unsigned i = 0; i < threads; ++i) {
-        current_ = backwards_ ? threads - 1 - i : i;
+      const unsigned before = moves_;
+      for (unsigned i = 0; i < warps; ++i) done += run_warp(backwards_ ? warps - 1 - i : i, threads);
+      backwards_ = !backwards_;
+      if (moves_ == before) throw std::runtime_error("threads wait for others that will never come");
+    }
+  }
+
+  // As far as it comes without the other warps. Returns how many of its threads ended.
+  unsigned run_warp(unsigned index, unsigned threads) {
+    const unsigned first = index * warp, count = std::min(threads - first, unsigned{warp});
+    unsigned done = 0;
+    for (unsigned before = moves_ - 1; moves_ != before;) {
+      before = moves_;
+      for (unsigned i = 0; i < count; ++i) {
+        current_ = first + (backwards_ ? count - 1 - i : i);
         Fiber& fiber = fibers_[current_];
         if (fiber.done || (fiber.waits_for && fiber.waits_for->generation == fiber.seen)) continue;
         fiber.waits_for = nullptr;
-        moved = true;
+        ++moves_;
         swapcontext(&scheduler_, &fiber.context);
         done += fiber.done;
       }
-      backwards_ = !backwards_;
-      if (!moved) throw std::runtime_error("threads wait for others that will never come");
     }
+    return done;
   }
 
   void wait(Barrier& barrier, unsigned expected) {
@@ -133,7 +146,7 @@ class Block {
   std::vector<Fiber> fibers_;
   ucontext_t scheduler_;
   const std::function<void()>* body_ = nullptr;
-  unsigned current_ = 0, running_ = 0;
+  unsigned current_ = 0, running_ = 0, moves_ = 0;
   bool backwards_ = false;
   Barrier block_barrier_, warp_barriers_[most_threads / warp];
   std::uint64_t exchanged_[most_threads / warp][2][warp] = {};
