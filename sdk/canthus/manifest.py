@@ -38,13 +38,14 @@ class Manifest:
         span_us: time from the first moment to the last, in microseconds.
         event_contribution: what one event adds to or takes from a pixel, of the full range 1.
         event_neutral: a pixel without events, of the full range 1.
-        precision: of the graphs' arithmetic.
+        precision: of the graphs' arithmetic: float32, int8, or float16 of the encoders and float32 behind them.
         target: the kind of device that the graphs were made for; `any` is every one.
         parameters: weights in both graphs.
         sha256: of each member, in hexadecimal.
         provenance: checkpoint hash, versions and date.
-        parity: largest logit differences from the golden vectors, measured at export, and their limit.
-        calibration: of an INT8 bundle; None for float32.
+        parity: largest logit differences from the golden vectors, measured at export, and their limit, `tolerance`; in
+            float16 also `agreement`, the percentage of golden windows with the checkpoint's label.
+        calibration: of an INT8 bundle; None for others.
     """
 
     labels: tuple[str, ...]

@@ -42,13 +42,17 @@ def _describe(bundle: Bundle, sizes: dict[str, int]) -> str:
             f"around {manifest.event_neutral:g}",
         ),
         ("span", f"{manifest.span_us / 1000:g} ms from the first moment to the last"),
-        ("parity", ", ".join(f"{name} {value:.1e}" for name, value in manifest.parity.items())),
+        ("parity", ", ".join(_describe_parity(name, value) for name, value in manifest.parity.items())),
         *_describe_calibration(manifest.calibration),
         *((f"from {name}", text) for name, text in manifest.provenance.items()),
         *((name, f"{size} bytes, sha256 {manifest.sha256[name]}") for name, size in sizes.items()),
     ]
     column = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{column}}  {text}" for name, text in rows)
+
+
+def _describe_parity(name: str, value: float) -> str:
+    return f"{name} {value:g} %" if name == "agreement" else f"{name} {value:.1e}"
 
 
 def _describe_calibration(calibration: Calibration | None) -> list[tuple[str, str]]:
