@@ -53,7 +53,8 @@ checkpoint: install
 	$(BIN)/canthus evaluate examples/small.pth demo/SEE
 
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m alone
 
 sanitize: install
 	bash tests/sanitize.sh

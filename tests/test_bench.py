@@ -25,6 +25,8 @@ from interrupts import listen
 from see_folder import make_see
 from test_stream import StandInEngine
 
+pytestmark = pytest.mark.alone
+
 
 class Engine(StandInEngine):
     """Answers at once, but for what `trouble(n)` does at the n-th answer."""

@@ -171,6 +171,30 @@ def test_every_target(float_graphs, drawn, target):
     assert 0 < apart < 0.3
 
 
+def test_tensorrt_gets_no_integers_but_between_quantise_and_dequantise(float_graphs, drawn):
+    """It refuses to cast int8 constants and to dequantise int32 ones; x86 is to have both, small and fast."""
+    found = {}
+    for target in ("x86", "tensorrt"):
+        network = Network(float_graphs, TARGETS[target])
+        ranges = network.observe(drawn, "percentile", lambda done, total: None)
+        dense = [layer for layer in network.layers if layer.name.endswith(".fc")]
+        for name, model in network.quantised(ranges, dense).items():
+            kinds = {value.name: value.data_type for value in model.graph.initializer}
+            reads = {(n.op_type, kinds[i]) for n in model.graph.node for i in n.input if i in kinds}
+            biases = [n.input[2] for n in model.graph.node if n.op_type == "Conv"]
+            found[target, name] = reads, [kinds.get(bias) for bias in biases]
+    types = onnx.TensorProto
+    for name in ("prime", "react"):
+        reads, biases = found["tensorrt", name]
+        assert {op for op, kind in reads if kind == types.INT8} == {"DequantizeLinear", "QuantizeLinear"}
+        assert {op for op, kind in reads if kind == types.FLOAT16} == {"Cast"}
+        assert not [op for op, kind in reads if kind == types.INT32] and set(biases) == {types.FLOAT}
+        reads, biases = found["x86", name]
+        assert ("DequantizeLinear", types.INT32) in reads and ("Cast", types.INT8) in reads
+        assert set(biases) == {None}  # made by DequantizeLinear
+    assert ("Mcib", types.INT8) in found["x86", "react"][0]
+
+
 def test_parts_together_are_the_whole(float_graphs, drawn):
     network = Network(float_graphs, TARGETS["x86"])
     apart = np.abs(network.answers(network.features(drawn)) - answers_of(network.graphs, drawn)).max()
@@ -386,8 +410,11 @@ def test_layers_in_float_keep_small_weights_and_answer_as_before(float_graphs, d
     assert 0 < np.abs(few[0] - few[1]).max() < 5e-3
 
 
-@pytest.mark.parametrize("kind, dtype, within", [("Gemm", np.int8, 1 / 254), ("Conv", np.float16, 2**-11)])
-def test_kept_weights_of_any_size_are_as_near_as_their_type_allows(kind, dtype, within):
+@pytest.mark.parametrize(
+    "kind, int8, dtype, within",
+    [("Gemm", True, np.int8, 1 / 254), ("Gemm", False, np.float16, 2**-11), ("Conv", True, np.float16, 2**-11)],
+)
+def test_kept_weights_of_any_size_are_as_near_as_their_type_allows(kind, int8, dtype, within):
     weights = np.array([[2e5, -3.0], [0.5, 6e4], [0.0, 0.0]], np.float32)
     kernel = weights if kind == "Gemm" else weights[..., np.newaxis, np.newaxis]
     columns = np.eye(2, dtype=np.float32).reshape(2, 2, *kernel.shape[2:])
@@ -396,7 +423,7 @@ def test_kept_weights_of_any_size_are_as_near_as_their_type_allows(kind, dtype, 
     initializer = onnx.numpy_helper.from_array(kernel, "w")
     graph = onnx.helper.make_graph([node], "wide", values[:1], values[1:], [initializer])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
-    shrink_weights(model, {"layer"})
+    shrink_weights(model, {"layer"}, int8=int8)
     assert onnx.numpy_helper.to_array(model.graph.initializer[0]).dtype == dtype
     y = open_session("wide", model.SerializeToString(), 1, None).run(None, {"x": columns})[0]
     largest = np.abs(weights).max(1)

@@ -21,6 +21,8 @@ from canthus.cli import main
 from canthus.sources import dv_link
 from interrupts import listen
 
+pytestmark = pytest.mark.alone
+
 dv = pytest.importorskip("dv_processing")
 
 SERVER = Path(__file__).parent / "camera_server.py"

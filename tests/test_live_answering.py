@@ -10,6 +10,8 @@ from canthus.live.inbox import Inbox
 from canthus.live.sensor_clock import ClockOffset
 from test_stream import FRAME_US, SENSOR, SPAN_US, StandInEngine, fields, make_recording, play
 
+pytestmark = pytest.mark.alone
+
 WAIT_US, DEADLINE_US = 10_000, 100_000
 
 

@@ -20,6 +20,8 @@ from canthus.live.inbox import Inbox
 from canthus.platform_readings import memory_bytes
 from test_stream import FRAME_US, SENSOR, StandInEngine, fields, make_recording, play
 
+pytestmark = pytest.mark.alone
+
 WORKER = "canthus-live"
 
 

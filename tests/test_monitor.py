@@ -20,6 +20,8 @@ from canthus.monitor.server import WATCHERS, PageServer
 from monitoring import Reader, Recorded, decode, get
 from test_stream import FRAME_US, SENSOR, WINDOW_US, StandInEngine
 
+pytestmark = pytest.mark.alone
+
 
 @contextlib.contextmanager
 def served(source=None, host="127.0.0.1", engine=None):

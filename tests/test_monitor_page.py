@@ -20,6 +20,8 @@ from interrupts import listen
 from monitoring import Reader, Recorded, decode
 from test_stream import SENSOR, StandInEngine
 
+pytestmark = pytest.mark.alone
+
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]

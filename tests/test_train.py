@@ -150,7 +150,7 @@ def test_going_on_is_the_same_as_never_having_stopped(whole_run, begun, capsys):
         ({"resume": True, "training": Pictures(17)}, "trained with training sequences 16; this run has 17"),
         ({"resume": True, "epochs": 1}, "has all of its 1 epochs already; more --epochs would go on"),
     ],
-    ids=str,
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
 def test_another_run_is_refused_and_nothing_lost(whole_run, options, message):
     last = whole_run[0].with_name("last.pth")

@@ -78,8 +78,9 @@ class Network:
         int8 = [layer for layer in self.layers if layer not in in_float]
         graphs = {name: self._quantise(name, graph, ranges, int8) for name, graph in self.graphs.items()}
         for name, graph in graphs.items():
-            shrink_weights(graph, {layer.node for layer in in_float if layer.graph == name})
-            shrink_head(graph)
+            nodes = {layer.node for layer in in_float if layer.graph == name}
+            shrink_weights(graph, nodes, int8=self._target.cast_int8)
+            shrink_head(graph, int8=self._target.cast_int8)
         return graphs
 
     def with_only(self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array]) -> Array:

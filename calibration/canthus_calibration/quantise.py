@@ -67,6 +67,7 @@ def quantise(
         extra_options={
             "ActivationSymmetric": target.symmetric,
             "ForceQuantizeNoInputCheck": True,
+            "QuantizeBias": target.int32_bias,
             "OpTypesToExcludeOutputQuantization": ["Conv", "Gemm", "Add"],
             "TensorQuantOverrides": {
                 name: [

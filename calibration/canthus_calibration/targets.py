@@ -12,11 +12,15 @@ class Target:
     Attributes:
         signed: activations are int8; else uint8.
         symmetric: their zero point is 0.
+        int32_bias: biases are int32, at the scale of activation times weight; else they stay float32.
+        cast_int8: a graph may cast int8 constants to float; else what stays in float keeps its weights in float16.
         why: in one sentence.
     """
 
     signed: bool
     symmetric: bool
+    int32_bias: bool
+    cast_int8: bool
     why: str
 
 
@@ -24,18 +28,25 @@ TARGETS = {
     "x86": Target(
         signed=False,
         symmetric=False,
+        int32_bias=True,
+        cast_int8=True,
         why="VNNI and AMX multiply unsigned activations with signed weights; signed ones take ONNX Runtime three times "
         "as long",
     ),
     "arm64": Target(
         signed=True,
         symmetric=False,
+        int32_bias=True,
+        cast_int8=True,
         why="SDOT and SMMLA multiply signed with signed; a zero point of -128 keeps ReLU free, as rounding clips there",
     ),
     "tensorrt": Target(
         signed=True,
         symmetric=True,
-        why="TensorRT takes explicit Q/DQ with a zero point of 0 only; images are centred on the way, which it fuses",
+        int32_bias=False,
+        cast_int8=False,
+        why="TensorRT takes explicit Q/DQ with a zero point of 0 only, int8 constants only before a DequantizeLinear, "
+        "and none of int32; images are centred on the way, which it fuses",
     ),
 }
 """By the name that `canthus export --target` takes. An x86 without VNNI saturates: `canthus verify` tells."""

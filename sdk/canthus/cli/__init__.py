@@ -16,11 +16,13 @@ COMMANDS = {
     "train": ("canthus_model.train.command", "train the network on the SEE data set"),
     "evaluate": ("canthus_model.evaluate.command", "tell how often a model is right, per emotion and lighting"),
     "export": ("canthus_exporter.command", "turn a trained checkpoint into a verified bundle"),
+    "build": ("canthus.cli.build", "build TensorRT plans of a bundle for a GPU"),
     "inspect": ("canthus.cli.inspect", "say what a bundle holds and where it comes from"),
     "verify": ("canthus.cli.verify", "check that this machine computes what the checkpoint computed"),
     "run": ("canthus.cli.run", "read expressions from a recording"),
     "bench": ("canthus.cli.bench", "measure how fast and how steadily this device answers"),
     "monitor": ("canthus.cli.monitor", "watch a live stream on a web page: images, expressions, health"),
+    "doctor": ("canthus.cli.doctor", "say what this device has, and what is missing for what"),
 }
 """Each command's module, which has `add_arguments(parser)` and `run(arguments)`, and what it does."""
 
