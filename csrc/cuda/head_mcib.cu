@@ -29,7 +29,7 @@ struct Heard {
 };
 
 __device__ Heard scaled(const Heard& heard, float highest) {
-  const float factor = heard.weight == 0.0f ? 0.0f : exp2f(heard.highest - highest);
+  const float factor = heard.weight == 0.0f ? 0.0f : power_of_two(heard.highest - highest);
   return {highest, heard.weight * factor, heard.first * factor, heard.second * factor};
 }
 
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(threads) attend(const Mcib in, std::int64_t bl
     for (int t = helper; t < count; t += helpers) highest = fmaxf(highest, q0 * k0[t] + q1 * k1[t]);
     heard = scaled(heard, highest);
     for (int t = helper; t < count; t += helpers) {
-      const float weight = exp2f(q0 * k0[t] + q1 * k1[t] - highest);
+      const float weight = power_of_two(q0 * k0[t] + q1 * k1[t] - highest);
       heard.weight += weight;
       heard.first += weight * v0[t];
       heard.second += weight * v1[t];

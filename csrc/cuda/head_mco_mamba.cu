@@ -104,11 +104,12 @@ __global__ void __launch_bounds__(threads) scan(const McoMamba in, float* y) {
     }
     __syncthreads();
 
-    float delta[tokens_of_lane], input[tokens_of_lane], sums[tokens_of_lane];
+    float delta[tokens_of_lane], input[tokens_of_lane], sums[tokens_of_lane], sum_of_delta = 0.0f;
 #pragma unroll
     for (int i = 0; i < tokens_of_lane; ++i) {
       const float own = at.u[channel][lane * tokens_of_lane + i];
       delta[i] = at.delta[warp][lane * tokens_of_lane + i];
+      sum_of_delta += delta[i];
       input[i] = delta[i] * own;
       sums[i] = skip * own;
     }
@@ -120,11 +121,11 @@ __global__ void __launch_bounds__(threads) scan(const McoMamba in, float* y) {
       const float rate = rates[n] * log2_of_e;
 #pragma unroll
       for (int i = 0; i < tokens_of_lane; ++i) {
-        a[i] = exp2f(delta[i] * rate);
+        a[i] = power_of_two(delta[i] * rate);
         b[i] = input[i] * (&four_B.x)[i];
         C[i] = (&four_C.x)[i];
       }
-      const float last = scan_tokens(a, b, C, after[n], lane, sums);
+      const float last = scan_tokens(a, b, C, power_of_two(sum_of_delta * rate), after[n], lane, sums);
       after[n] = __shfl_sync(every_lane, last, lanes_of_warp - 1);
     }
 #pragma unroll

@@ -16,6 +16,18 @@ __device__ inline void from_float(float x, float* to) { *to = x; }
 __device__ inline void from_float(float x, __half* to) { *to = __float2half_rn(x); }
 __device__ inline void from_float(float x, __nv_bfloat16* to) { *to = __float2bfloat16_rn(x); }
 
+// Two to the power of x, by the one instruction that GPUs have for it: 2 units in the last place, and 0
+// instead of numbers below the normal ones, which exp2f would take four instructions more for.
+__device__ inline float power_of_two(float x) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return exp2f(x);
+#endif
+}
+
 __device__ inline float softplus(float x) { return x <= 20.0f ? log1pf(expf(x)) : x; }
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 __device__ inline float gelu(float x) { return 0.5f * x * erfcf(-0.70710678118654752f * x); }

@@ -9,29 +9,26 @@
 
 namespace canthus::cuda {
 
-// y[i] += C[i] h[i], where h begins as `before`. Returns the state after the lane's own tokens; the last
-// lane's is that after all.
+// y[i] += C[i] h[i], where h begins as `before`; `product` is that of the lane's a. Returns the state after
+// the lane's own tokens; the last lane's is that after all.
 template <int count>
 __device__ inline float scan_tokens(const float (&a)[count], const float (&b)[count], const float* C,
-                                    float before, int lane, float (&y)[count]) {
-  float product = a[0], state = b[0];
+                                    float product, float before, int lane, float (&y)[count]) {
+  // The first lane begins where the tokens before ended, so that its pair is a state, and with it in the end
+  // all are.
+  float state = lane ? b[0] : a[0] * before + b[0];
 #pragma unroll
-  for (int i = 1; i < count; ++i) {
-    state = a[i] * state + b[i];
-    product *= a[i];
-  }
+  for (int i = 1; i < count; ++i) state = a[i] * state + b[i];
 #pragma unroll
   for (int reach = 1; reach < lanes_of_warp; reach *= 2) {
-    const float other_product = __shfl_up_sync(every_lane, product, reach);
     const float other_state = __shfl_up_sync(every_lane, state, reach);
-    if (lane >= reach) {
-      state = product * other_state + state;
-      product *= other_product;
-    }
+    if (lane >= reach) state = product * other_state + state;
+    if (2 * reach == lanes_of_warp) break;
+    const float other_product = __shfl_up_sync(every_lane, product, reach);
+    if (lane >= reach) product *= other_product;
   }
-  const float product_before = __shfl_up_sync(every_lane, product, 1);
   const float state_before = __shfl_up_sync(every_lane, state, 1);
-  float h = lane ? product_before * before + state_before : before;
+  float h = lane ? state_before : before;
 #pragma unroll
   for (int i = 0; i < count; ++i) {
     h = a[i] * h + b[i];

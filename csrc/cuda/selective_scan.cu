@@ -136,12 +136,14 @@ __global__ void __launch_bounds__(warps* lanes_of_warp) scan(const Work work) {
     float delta[tokens_of_lane], input[tokens_of_lane], y[tokens_of_lane];
     load<Data>(in.u, row, sizes.tokens, first, input);
     load<Data>(in.delta, row, sizes.tokens, first, delta);
+    float sum_of_delta = 0.0f;
 #pragma unroll
     for (int i = 0; i < tokens_of_lane; ++i) {
       const float biased = delta[i] + bias, step = in.delta_softplus ? softplus(biased) : biased;
       delta[i] = first + i < sizes.tokens ? step : 0.0f;  // behind the end nothing moves the state
       y[i] = in.D ? skip * input[i] : 0.0f;
       input[i] *= delta[i];
+      sum_of_delta += delta[i];
     }
     for (int first_state = 0; first_state < sizes.states; first_state += states_at_once) {
       const int left = static_cast<int>(sizes.states) - first_state;
@@ -158,12 +160,12 @@ __global__ void __launch_bounds__(warps* lanes_of_warp) scan(const Work work) {
         own_projection(in.B, index, tile_B + n * tile, lane, b);
 #pragma unroll
         for (int i = 0; i < tokens_of_lane; ++i) {
-          a[i] = exp2f(delta[i] * rate);
+          a[i] = power_of_two(delta[i] * rate);
           b[i] *= input[i];
         }
         own_projection(in.C, index, tile_C + n * tile, lane, C);
         float* state = &state_of[warp][first_state + n];
-        const float after = scan_tokens(a, b, C, *state, lane, y);
+        const float after = scan_tokens(a, b, C, power_of_two(sum_of_delta * rate), *state, lane, y);
         __syncwarp();  // every lane has read it
         if (lane == lanes_of_warp - 1) *state = after;
       }
