@@ -85,4 +85,4 @@ def test_a_graph_that_it_can_not_run(small_bundle):
 
     graph = read_bundle(small_bundle).read("prime.onnx").replace(b"MaxPool", b"MaxPoof")
     with pytest.raises(canthus.EngineError, match=r"prime\.onnx: OpenVINO .* can't run it"):
-        OpenVino(graph, graph, 2, None, exact=True)
+        OpenVino(graph, graph, 2, None)

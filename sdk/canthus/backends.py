@@ -105,7 +105,7 @@ def _runtime(bundle: Bundle, backend: str, threads: int) -> Runtime:
     if backend == "openvino":
         from canthus.runtimes.openvino import OpenVino
 
-        return OpenVino(prime, react, threads, library_path(), exact=bundle.manifest.precision != "int8")
+        return OpenVino(prime, react, threads, library_path())
     from canthus.runtimes.onnxruntime import OnnxRuntime
 
     return OnnxRuntime(prime, react, threads, library_path())

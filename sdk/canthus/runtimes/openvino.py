@@ -14,13 +14,14 @@ from canthus.errors import EngineError
 from canthus.runtimes.onnx_parts import Part
 from canthus.runtimes.onnxruntime import OnnxRuntime
 
+_OPTIONS = {"NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+
 
 class OpenVino(OnnxRuntime):
     """As `OnnxRuntime`, whose encoders OpenVINO compiles for the processor at hand.
 
-    Args:
-        exact: what is float32 in the graphs stays so. Else OpenVINO takes bfloat16 where the processor has it: in an
-            INT8 bundle, for the layers that are not in INT8.
+    What is float32 in the graphs stays so: OpenVINO would take bfloat16, where the processor has it, and other answers
+    would come of it.
 
     Raises:
         EngineError: OpenVINO or ONNX Runtime is not installed, or a graph is none that they can run.
@@ -28,10 +29,9 @@ class OpenVino(OnnxRuntime):
 
     name = "openvino"
 
-    def __init__(self, prime: bytes, react: bytes, threads: int, operators: Path | None, *, exact: bool) -> None:
+    def __init__(self, prime: bytes, react: bytes, threads: int, operators: Path | None) -> None:
         self._openvino = _import_silently()
         self._core = self._openvino.Core()
-        self._precision = {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
         super().__init__(prime, react, threads, operators)
 
     def _splits(self, threads: int) -> bool:
@@ -39,7 +39,7 @@ class OpenVino(OnnxRuntime):
 
     def _open_encoder(self, name: str, part: Part, threads: int) -> Any:
         try:
-            return _Encoder(self._core, part, {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, **self._precision})
+            return _Encoder(self._core, part, _OPTIONS | {"INFERENCE_NUM_THREADS": threads})
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise EngineError(f"{name}: OpenVINO {self._openvino.__version__} can't run it ({reason})") from error
