@@ -1,5 +1,7 @@
 """Where tests run CUDA kernels: on a GPU, and on the CPU, compiled for it by tests/cuda_on_host."""
 
+import fcntl
+import functools
 import importlib.util
 import os
 import subprocess
@@ -107,16 +109,29 @@ def cuda_toolkit():
     return next((folder for folder in toolkits if (folder / "include" / "cuda_runtime.h").is_file()), None)
 
 
+def operators_on_host():
+    """A library like canthus's for ONNX Runtime, of the operators for the CUDA provider, run on the CPU."""
+    return _built("libcuda_operators_on_host.so")
+
+
 def _host_module():
     if "cuda_on_host" not in sys.modules:
-        path = os.environ.get("CANTHUS_CUDA_ON_HOST") or _build_host_module()  # another build of it, see sanitize.sh
-        spec = importlib.util.spec_from_file_location("cuda_on_host", path)
+        spec = importlib.util.spec_from_file_location("cuda_on_host", _built("cuda_on_host*.so"))
         sys.modules["cuda_on_host"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules["cuda_on_host"])
     return sys.modules["cuda_on_host"]
 
 
-def _build_host_module():
+def _built(name):
+    (path,) = _build_folder().glob(name)
+    return path
+
+
+@functools.cache
+def _build_folder():
+    """Of tests/cuda_on_host, built; or another build of it, see sanitize.sh."""
+    if "CANTHUS_CUDA_ON_HOST" in os.environ:
+        return Path(os.environ["CANTHUS_CUDA_ON_HOST"])
     toolkit = cuda_toolkit()
     if toolkit is None:
         pytest.skip("there is no CUDA compiler, whose headers the kernels need")
@@ -127,8 +142,10 @@ def _build_host_module():
         *(f"-DCUDA_INCLUDE={toolkit / 'include'}", "-DCMAKE_CXX_FLAGS=-O2", "-DCMAKE_BUILD_TYPE=None"),
         f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
     ]
-    for command in (configure, [tools / "cmake", "--build", BUILD]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    (path,) = BUILD.glob("cuda_on_host*.so")
-    return path
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:  # tests may run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (configure, [tools / "cmake", "--build", BUILD]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+    return BUILD

@@ -28,8 +28,7 @@ headers=$(echo "$PWD/$bin"/../lib/python3*/site-packages/nvidia/cu13/include)
 if [ -f "$headers/cuda_runtime.h" ]; then
   configure tests/cuda_on_host build/address_cuda "-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all" \
     -DCUDA_INCLUDE="$headers"
-  CANTHUS_CUDA_ON_HOST=$(echo "$PWD"/build/address_cuda/cuda_on_host*.so)
-  export CANTHUS_CUDA_ON_HOST
+  export CANTHUS_CUDA_ON_HOST="$PWD/build/address_cuda"
   cuda_tests=tests/test_cuda_kernels.py
 fi
 

@@ -9,11 +9,13 @@ import canthus
 from canthus import backends
 from canthus.bundle import read_bundle
 from canthus.cli import main
+from canthus.engine import Engine
 from canthus.gpu import find_gpu
 from canthus.requirements import missing
 from canthus.runtimes.cuda import BoundGraph, Cuda
-from canthus.runtimes.onnxruntime import PRIME, REACT, session_options
+from canthus.runtimes.onnxruntime import PRIME, REACT, OnnxRuntime, session_options
 from canthus.verify import Golden, replay, tolerance
+from cuda_device import operators_on_host
 
 NO_GPU = "no NVIDIA GPU"
 
@@ -114,6 +116,13 @@ def test_bound_memory_gives_the_same_answers(small_bundle):
         assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(features, expected, strict=True))
         answer = graphs[1].run({"frame": frame, "event": event, "first_frame": features[0], "first_event": features[1]})
         assert np.allclose(answer[0], engine.react(frame, event, expected).logits, atol=1e-4)
+
+
+def test_operators_for_gpus_answer_as_the_checkpoint(small_bundle):
+    """A whole bundle through the CUDA kernels, run on the CPU."""
+    bundle = read_bundle(small_bundle)
+    runtime = OnnxRuntime(bundle.read("prime.onnx"), bundle.read("react.onnx"), 1, operators_on_host())
+    assert replay(Engine(bundle.manifest, runtime), Golden.from_bundle(bundle)) <= tolerance(bundle.manifest)
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "cuda", "tensorrt"])

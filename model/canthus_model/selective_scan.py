@@ -162,9 +162,7 @@ def _differentiate(ctx, grad_y: Tensor, grad_last_state: Tensor) -> tuple[Tensor
     return *(None if x is None else next(gradients) for x in inputs), None
 
 
-def backward_by_doubling(
-    grad_y: Tensor, grad_last_state: Tensor, *inputs: Tensor | bool | None
-) -> tuple[Tensor, ...]:
+def backward_by_doubling(grad_y: Tensor, grad_last_state: Tensor, *inputs: Tensor | bool | None) -> tuple[Tensor, ...]:
     """As `_backward`, by PyTorch's own operations: the forward pass is done again, and differentiated."""
     *tensors, delta_softplus = inputs
     leaves = [None if x is None else x.detach().requires_grad_() for x in tensors]
