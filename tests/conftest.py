@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,3 +84,56 @@ def calibration_see(tmp_path_factory):
     from see_folder import make_see
 
     return make_see(tmp_path_factory.mktemp("calibration") / "SEE", sequences=28, frames=14)
+
+
+@pytest.fixture
+def data_home(tmp_path, monkeypatch):
+    """Where TensorRT's plans find their key, in tests."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def rtx():
+    """TensorRT-RTX, to build plans for GPUs that aren't here."""
+    from canthus.tensorrt import destination
+
+    pytest.importorskip("tensorrt_rtx_bindings", reason="TensorRT-RTX is not installed")
+    return destination.destination("rtx")
+
+
+@pytest.fixture(scope="session")
+def built_once(rtx, small_bundle, tmp_path_factory):
+    """A bundle with plans, and the key; copied by `built`."""
+    folder = tmp_path_factory.mktemp("built")
+    shutil.copy(small_bundle, folder / "eye.canthus")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_DATA_HOME", str(folder / "data"))
+        assert main(["build", str(folder / "eye.canthus"), "--target", "rtx"]) == 0
+    return folder
+
+
+@pytest.fixture
+def built(built_once, tmp_path, data_home):
+    """A bundle with its plans."""
+    from canthus.bundle import read_bundle
+
+    shutil.copytree(built_once, tmp_path, dirs_exist_ok=True)
+    return read_bundle(tmp_path / "eye.canthus")
+
+
+@pytest.fixture
+def bundle(small_bundle, tmp_path):
+    """A bundle of the test's own."""
+    from canthus.bundle import read_bundle
+
+    return read_bundle(shutil.copy(small_bundle, tmp_path / "eye.canthus"))
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    """As if there were one, until something is asked of it."""
+    from canthus.tensorrt import destination
+    from plans import A_GPU
+
+    monkeypatch.setattr(destination, "find_gpu", lambda: A_GPU)
