@@ -36,8 +36,10 @@ def test_verify_tells_a_machine_that_computes_otherwise(small_bundle, capsys, mo
 
 def test_run_on_a_recording(small_bundle, recording, capsys):
     assert main(["run", str(small_bundle), str(recording)]) == 0
-    lines, summary = capsys.readouterr()
+    lines, told = capsys.readouterr()
     assert len(lines.splitlines()) == 18  # 30 frames, the first 12 of which have no moment 0.4 s before
+    backend, summary = told.splitlines()
+    assert backend.startswith("onnxruntime: the only one here; openvino")
     assert summary.startswith("18 expressions; frame to answer p50")
 
 

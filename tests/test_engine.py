@@ -74,6 +74,8 @@ def test_counts_that_differ(engine, images):
     frame, event = images
     with pytest.raises(canthus.FrameError, match="3 frames but 2 event images"):
         engine.prime(frame[:, 0], event[:2, 0])
+    with pytest.raises(canthus.FrameError, match="a batch of no images"):
+        engine.prime(frame[:0, 0], event[:0, 0])
     first = engine.prime(frame[:2, 0], event[:2, 0])
     with pytest.raises(canthus.EngineError, match="3 images and the features of 2 first moments"):
         engine.react(frame[:, 1], event[:, 1], first)

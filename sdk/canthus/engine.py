@@ -132,6 +132,8 @@ class Engine:
             images.append(image if image.ndim == 3 else image[None])
         if len(images[0]) != len(images[1]):
             raise FrameError(f"{len(images[0])} frames but {len(images[1])} event images; give pairs")
+        if not len(images[0]):
+            raise FrameError("a batch of no images; give one at least")
         return images[0], images[1]
 
 

@@ -18,7 +18,7 @@ from canthus.bench.report import page
 from canthus.bench.settings import Settings, parse_duration, parse_percent
 from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
-from canthus.cli.engine_options import add_engine_options
+from canthus.cli.engine_options import add_engine_options, tell_backend
 from canthus.errors import BenchError
 from canthus.sources.faulty import FAULTS
 from canthus.whole_file import whole_file
@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if baseline is not None:
         check_alike(conditions(settings, loop), baseline)
 
+    tell_backend(engine)
     print(f"measuring {load(conditions(settings, loop))}", file=sys.stderr, flush=True)
     with _progress() as progress:
         result = measure_engine(engine, settings, loop, progress)

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import canthus
-from canthus.cli.engine_options import add_engine_options
+from canthus.cli.engine_options import add_engine_options, tell_backend
 from canthus.errors import SourceError
 from canthus.monitor.monitor import Monitor
 from canthus.monitor.repeated import Repeated
@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         Monitor(engine, _repeated(source) if arguments.loop else source, title) as monitor,
         PageServer(monitor, arguments.host, arguments.port) as server,
     ):
+        tell_backend(engine)
         print(f"{title}: open {server.url}", flush=True)
         if not source.is_live:
             print("The recording begins when the page is opened. Ctrl-C ends.", flush=True)

@@ -12,7 +12,7 @@ from contextlib import closing
 import numpy as np
 
 import canthus
-from canthus.cli.engine_options import add_engine_options
+from canthus.cli.engine_options import add_engine_options, tell_backend
 from canthus.engine import Engine
 from canthus.expression import Expression
 from canthus.live.feed import feed
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     latencies = []
     with canthus.open(arguments.source) as source:
+        tell_backend(engine)
         watch = _watch_live if source.is_live else canthus.watch
         try:
             with closing(watch(engine, source)) as expressions:
