@@ -39,13 +39,14 @@ class OnGpu:
         from cuda.bindings import runtime
 
         self.cuda, self._runtime = _native.cuda, runtime
+        self._addresses = {}
 
     def give(self, array):
         address = self._checked(self._runtime.cudaMalloc(max(array.nbytes, 1)))
         kind = self._runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._checked(self._runtime.cudaMemcpy(address, array.ctypes.data, array.nbytes, kind))
         given = self.cuda.DeviceArray(address, array.shape, array.dtype.name)
-        self._addresses = {**getattr(self, "_addresses", {}), id(given): address}
+        self._addresses[id(given)] = address
         return given
 
     def take(self, array, given):

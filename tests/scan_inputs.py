@@ -34,6 +34,41 @@ def make_inputs(
     return inputs
 
 
+def any_inputs(random, seed, channels, tokens, states):
+    """Inputs of shapes below these and sizes of values as they come, zeros, NaN and infinity among them; and the case
+    of `make_inputs` that they are made from.
+    """
+    groups = int(random.integers(1, 4))
+    case = {
+        "batch": int(random.integers(1, 4)),
+        "channels": groups * int(random.integers(1, channels)),
+        "tokens": int(random.integers(1, tokens)),
+        "states": int(random.integers(1, states)),
+        "groups": groups,
+        "B_rank": int(random.choice([2, 4])),
+        "C_rank": int(random.choice([2, 4])),
+        "optional": bool(random.integers(2)),
+        "seed": seed,
+    }
+    inputs = make_inputs(**case)
+    for name in ("u", "B", "C"):
+        inputs[name] *= np.float32(10.0 ** random.uniform(-9, 9))
+    inputs["A"] *= np.float32(10.0 ** random.uniform(-4, 2))
+    inputs["delta"] *= np.float32(10.0 ** random.uniform(-3, 1))
+    odd = random.random((2, *inputs["u"].shape)) < 0.01
+    inputs["u"][odd[0]], inputs["delta"][odd[1]] = 0.0, 0.0
+    if random.random() < 0.3:
+        inputs["u"][tuple(random.integers(0, n) for n in inputs["u"].shape)] = random.choice([np.nan, np.inf, -np.inf])
+    return inputs, case
+
+
+def assert_near(found, wanted, case):
+    """Finite where `wanted` is, and there within 1e-5 of its largest magnitude."""
+    finite = np.isfinite(wanted)
+    assert np.array_equal(np.isfinite(found), finite), case
+    assert error(found[finite], wanted[finite]) <= 1e-5, case
+
+
 def recurrence(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False):
     """y and the last state, token by token in float64."""
     u, delta, A = (np.asarray(x, np.float64) for x in (u, delta, A))

@@ -11,6 +11,7 @@ from canthus.bundle import read_bundle
 from canthus.cli import main
 from canthus.engine import Engine
 from canthus.gpu import find_gpu
+from canthus.manifest import MEMBERS
 from canthus.requirements import missing
 from canthus.runtimes.cuda import BoundGraph, Cuda
 from canthus.runtimes.onnxruntime import PRIME, REACT, OnnxRuntime, session_options
@@ -87,6 +88,18 @@ def test_a_backend_for_which_something_is_missing(small_bundle, monkeypatch, cap
     assert main(["verify", "--backend", backend, str(small_bundle)]) == 2
     told = capsys.readouterr().err
     assert f"backend {backend} can't run here: {missing(backend)}" in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("backend", backends.BACKENDS)
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_damaged_bundle_is_run_by_none(small_bundle, tmp_path, backend, member):
+    content = read_bundle(small_bundle).read(member)
+    place = small_bundle.read_bytes().index(content) + len(content) // 2
+    damaged = bytearray(small_bundle.read_bytes())
+    damaged[place] ^= 1
+    (tmp_path / "eye.canthus").write_bytes(damaged)
+    with pytest.raises(canthus.BundleError, match=member):
+        canthus.load(tmp_path / "eye.canthus", backend)
 
 
 def test_cuda_without_a_provider_says_so(small_bundle):

@@ -11,7 +11,7 @@ import head_inputs
 from canthus import _native
 from canthus.operators import library_path
 from cuda_device import cuda_toolkit, open_device
-from scan_inputs import error, make_inputs, recurrence
+from scan_inputs import any_inputs, assert_near, error, make_inputs, recurrence
 
 BFLOAT16 = ml_dtypes.bfloat16
 TOLERANCE = {np.float32: 1e-5, np.float16: 5e-4, BFLOAT16: 4e-3}
@@ -59,33 +59,11 @@ def test_scan_fuzz(device):
     """Shapes and sizes of values as they come, zeros, NaN and infinity among them."""
     random = np.random.default_rng(3)
     for seed in range(40):
-        groups = int(random.integers(1, 4))
-        case = {
-            "batch": int(random.integers(1, 3)),
-            "channels": groups * int(random.integers(1, 4)),
-            "tokens": int(random.integers(1, 300)),
-            "states": int(random.integers(1, 20)),
-            "groups": groups,
-            "B_rank": int(random.choice([2, 4])),
-            "C_rank": int(random.choice([2, 4])),
-            "optional": bool(random.integers(2)),
-            "seed": seed,
-        }
-        inputs = make_inputs(**case)
-        for name in ("u", "B", "C"):
-            inputs[name] *= np.float32(10.0 ** random.uniform(-9, 9))
-        inputs["A"] *= np.float32(10.0 ** random.uniform(-4, 2))
-        inputs["delta"] *= np.float32(10.0 ** random.uniform(-3, 1))
-        inputs["u"][random.random(inputs["u"].shape) < 0.01] = 0.0
-        if random.random() < 0.3:
-            odd = random.choice([np.nan, np.inf, -np.inf])
-            inputs["u"][tuple(random.integers(0, n) for n in inputs["u"].shape)] = odd
+        inputs, case = any_inputs(random, seed, channels=4, tokens=300, states=20)
         with np.errstate(invalid="ignore", over="ignore"):
             expected = recurrence(**inputs)
         for got, wanted in zip(scan(device, **inputs), expected, strict=True):
-            finite = np.isfinite(wanted)
-            assert np.array_equal(np.isfinite(got), finite), case
-            assert error(got[finite], wanted[finite]) <= 1e-5, case
+            assert_near(got, wanted, case)
 
 
 def test_scan_without_last_state_batch_or_tokens(device):

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
 
 import canthus
+from at_once import at_once
 from canthus import backends
 from canthus.bundle import read_bundle
 from canthus.cli import main
@@ -49,12 +49,7 @@ def test_several_threads_may_ask_at_once(small_bundle):
             if not np.array_equal(engine.prime(frame[i], event[i]).frame[0], expected[i]):
                 wrong.append(i)
 
-    threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
+    at_once(4, ask)
     assert not wrong
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from canthus._native import instruction_sets, selective_scan, selective_scan_backward
-from scan_inputs import error, make_inputs, recurrence
+from scan_inputs import any_inputs, assert_near, error, make_inputs, recurrence
 
 BFLOAT16 = ml_dtypes.bfloat16
 # Of the largest magnitude. For the halves it is the rounding of the output, 2^-11 and 2^-8 of each value.
@@ -105,37 +105,13 @@ def test_fuzz():
     """Shapes and sizes of values as they come, each instruction set against float64."""
     random = np.random.default_rng(3)
     for seed in range(150):
-        groups = int(random.integers(1, 4))
-        case = {
-            "batch": int(random.integers(1, 4)),
-            "channels": groups * int(random.integers(1, 50)),
-            "tokens": int(random.integers(1, 140)),
-            "states": int(random.integers(1, 40)),
-            "groups": groups,
-            "B_rank": int(random.choice([2, 4])),
-            "C_rank": int(random.choice([2, 4])),
-            "optional": bool(random.integers(2)),
-            "seed": seed,
-        }
-        inputs = make_inputs(**case)
-        for name in ("u", "B", "C"):
-            inputs[name] *= np.float32(10.0 ** random.uniform(-9, 9))
-        inputs["A"] *= np.float32(10.0 ** random.uniform(-4, 2))
-        inputs["delta"] *= np.float32(10.0 ** random.uniform(-3, 1))
-        odd = random.random((2, *inputs["u"].shape)) < 0.01
-        inputs["u"][odd[0]], inputs["delta"][odd[1]] = 0.0, 0.0
-        if random.random() < 0.3:
-            inputs["u"][tuple(random.integers(0, n) for n in inputs["u"].shape)] = random.choice(
-                [np.nan, np.inf, -np.inf]
-            )
+        inputs, case = any_inputs(random, seed, channels=50, tokens=140, states=40)
         with np.errstate(invalid="ignore", over="ignore"):
             expected = recurrence(**inputs)
         for instruction_set in instruction_sets():
             found = selective_scan(**inputs, return_last_state=True, instruction_set=instruction_set)
             for got, wanted in zip(found, expected, strict=True):
-                finite = np.isfinite(wanted)
-                assert np.array_equal(np.isfinite(got), finite), (case, instruction_set)
-                assert error(got[finite], wanted[finite]) <= 1e-5, (case, instruction_set)
+                assert_near(got, wanted, (case, instruction_set))
 
 
 @INSTRUCTION_SETS

@@ -11,6 +11,16 @@ namespace canthus::cuda {
 inline constexpr int warps_of_dense = 4, rows_of_warp = 2;
 inline constexpr int rows_of_block = warps_of_dense * rows_of_warp;
 
+// Of a block of `blocks_of_item`, its batch element and its warp's first row.
+struct Rows {
+  std::int64_t batch, first;
+};
+
+__device__ inline Rows own_rows(std::int64_t blocks_of_item) {
+  const std::int64_t warp = blockIdx.x % blocks_of_item * warps_of_dense + threadIdx.x / lanes_of_warp;
+  return {blockIdx.x / blocks_of_item, warp * rows_of_warp};
+}
+
 struct AsItIs {
   __device__ float operator()(float x, std::int64_t) const { return x; }
 };

@@ -111,12 +111,10 @@ __global__ void __launch_bounds__(threads) attend(const Mcib in, std::int64_t bl
 }
 
 __global__ void fuse(const Mcib in, std::int64_t blocks_of_item, const float* joined, float* fused) {
-  const std::int64_t batch = blockIdx.x / blocks_of_item;
-  const std::int64_t row =
-      (blockIdx.x % blocks_of_item * warps_of_dense + threadIdx.x / lanes_of_warp) * rows_of_warp;
-  float* y = fused + batch * in.fusion.outputs;
-  dense_rows(in.fusion, in.fusion_bias, row, in.fusion.outputs, joined + batch * in.fusion.inputs, AsItIs{},
-             [y](std::int64_t i, float value) { y[i] = gelu(value); });
+  const Rows rows = own_rows(blocks_of_item);
+  float* y = fused + rows.batch * in.fusion.outputs;
+  dense_rows(in.fusion, in.fusion_bias, rows.first, in.fusion.outputs, joined + rows.batch * in.fusion.inputs,
+             AsItIs{}, [y](std::int64_t i, float value) { y[i] = gelu(value); });
 }
 
 }  // namespace

@@ -12,8 +12,7 @@ constexpr int modalities = 2, own_channels = channels / modalities;
 constexpr int tokens_of_lane = 4, tile = lanes_of_warp * tokens_of_lane;
 constexpr int threads = own_channels * lanes_of_warp;
 constexpr int history = convolution_length - 1;
-constexpr int tokens_at_once = threads / 2;  // two threads project each token
-static_assert(tokens_at_once == tile);
+static_assert(threads == 2 * tile);  // two threads project each token
 
 struct Weights {
   float in_proj[token_width * 2 * channels];

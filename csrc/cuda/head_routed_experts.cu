@@ -4,6 +4,7 @@
 #include "cuda/head.h"
 #include "cuda/numbers.h"
 #include "cuda/reduce.h"
+#include "head/experts.h"
 
 namespace canthus::cuda {
 namespace {
@@ -17,33 +18,7 @@ struct Passed {
   float *routed, *hidden, *results;
 };
 
-enum Kind { focal, attention, deep };
-
-struct Expert {
-  Kind kind;
-  std::int64_t number;       // among those of its kind
-  std::int64_t first, rows;  // of the linear matrix
-};
-
-__device__ Expert expert(const RoutedExperts& in, std::int64_t index) {
-  const std::int64_t number = index / 3, focal_rows = in.width / 2;
-  switch (index % 3) {
-    case focal:
-      return {focal, number, 4 * in.width + number * focal_rows, focal_rows};
-    case attention:
-      return {attention, number, in.width + number * in.width, in.width};
-    default:
-      return {deep, number, 4 * in.width + 3 * focal_rows + number * in.labels, in.labels};
-  }
-}
-
-struct Choice {
-  int index[experts_used];
-  float weight[experts_used];
-};
-
-// The largest two of the softmax of the router's logits, the first of equal ones; NaN where one is NaN. The
-// whole block helps, and every thread gets it; `logits` is shared memory.
+// What the router chooses. The whole block helps, and every thread gets it; `logits` is shared memory.
 __device__ Choice choose(const RoutedExperts& in, const float* hidden, float* logits) {
   const std::int64_t half = in.width / 2;
   const int lane = threadIdx.x % lanes_of_warp;
@@ -55,35 +30,7 @@ __device__ Choice choose(const RoutedExperts& in, const float* hidden, float* lo
     if (lane == 0) logits[i] = sum + in.choice_bias[i];
   }
   __syncthreads();
-  float high = logits[0], sum = 0.0f, weights[experts];
-  for (int i = 1; i < experts; ++i) high = logits[i] > high ? logits[i] : high;
-#pragma unroll
-  for (int i = 0; i < experts; ++i) sum += weights[i] = expf(logits[i] - high);
-  Choice choice{{0, 1}, {}};
-#pragma unroll
-  for (int place = 0; place < experts_used; ++place) {
-    int best = place == 1 && choice.index[0] == 0 ? 1 : 0;
-    float most = best ? weights[1] : weights[0];
-#pragma unroll
-    for (int i = 0; i < experts; ++i)
-      if ((place == 0 || i != choice.index[0]) && weights[i] > most) {
-        best = i;
-        most = weights[i];
-      }
-    choice.index[place] = best;
-    choice.weight[place] = most / sum;
-  }
-  return choice;
-}
-
-// Of a block of `blocks_of_item`, its batch element and its warp's first row.
-struct Rows {
-  std::int64_t batch, first;
-};
-
-__device__ Rows own_rows(std::int64_t blocks_of_item) {
-  const std::int64_t warp = blockIdx.x % blocks_of_item * warps_of_dense + threadIdx.x / lanes_of_warp;
-  return {blockIdx.x / blocks_of_item, warp * rows_of_warp};
+  return head::choose(logits);
 }
 
 __global__ void route(const RoutedExperts in, std::int64_t blocks_of_item, Passed passed) {
@@ -110,7 +57,7 @@ __global__ void ask(const RoutedExperts in, std::int64_t blocks_of_expert, Passe
   const std::int64_t batch_and_place = blockIdx.x / blocks_of_expert, batch = batch_and_place / experts_used;
   const int place = static_cast<int>(batch_and_place % experts_used);
   const Choice choice = choose(in, passed.hidden + batch * (in.width / 2), logits);
-  const int chosen = place ? choice.index[1] : choice.index[0];
+  const std::int64_t chosen = place ? choice.index[1] : choice.index[0];
   if (place == 0 && blockIdx.x % blocks_of_expert == 0 && threadIdx.x < experts) {
     const int i = threadIdx.x;
     weights[batch * experts + i] = i == choice.index[0]   ? choice.weight[0]

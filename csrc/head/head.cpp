@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <new>
 
 #include "dispatch.h"
+#include "head/experts.h"
 #include "head/kernel.h"
 #include "scratch.h"
 
@@ -73,51 +73,6 @@ void run(const Kernel& kernel, const Mcib& in, float* fused, const Parallel& par
   dense(kernel, in.fusion, in.fusion.outputs, in.fusion_bias, Activation::gelu, joined, in.batch, fused,
         parallel);
 }
-
-namespace {
-
-enum Kind { focal, attention, deep };
-
-struct Expert {
-  Kind kind;
-  std::int64_t number;       // among those of its kind
-  std::int64_t first, rows;  // of the linear matrix
-};
-
-Expert expert(const RoutedExperts& in, std::int64_t index) {
-  const std::int64_t number = index / 3, focal_rows = in.width / 2;
-  switch (index % 3) {
-    case focal:
-      return {focal, number, 4 * in.width + number * focal_rows, focal_rows};
-    case attention:
-      return {attention, number, in.width + number * in.width, in.width};
-    default:
-      return {deep, number, 4 * in.width + 3 * focal_rows + number * in.labels, in.labels};
-  }
-}
-
-struct Choice {
-  std::int64_t index[experts_used];
-  float weight[experts_used];
-};
-
-// The largest two of the softmax of the router's logits, the first of equal ones; NaN where one is NaN.
-Choice choose(const float* logits) {
-  float high = logits[0], sum = 0.0f, weights[experts];
-  for (int i = 1; i < experts; ++i) high = logits[i] > high ? logits[i] : high;
-  for (int i = 0; i < experts; ++i) sum += weights[i] = std::exp(logits[i] - high);
-  Choice choice{{0, 1}, {}};
-  for (int place = 0; place < experts_used; ++place) {
-    std::int64_t& best = choice.index[place];
-    if (place == 1) best = choice.index[0] == 0 ? 1 : 0;
-    for (int i = 0; i < experts; ++i)
-      if ((place == 0 || i != choice.index[0]) && weights[i] > weights[best]) best = i;
-    choice.weight[place] = weights[best] / sum;
-  }
-  return choice;
-}
-
-}  // namespace
 
 void run(const Kernel& kernel, const RoutedExperts& in, float* logits, float* weights,
          const Parallel& parallel) {

@@ -250,6 +250,7 @@ void add_cuda(py::module_& parent) {
   m.def("selective_scan", &selective_scan, "u"_a, "delta"_a, "A"_a, "B"_a, "C"_a, "D"_a = py::none(),
         "z"_a = py::none(), "delta_bias"_a = py::none(), "delta_softplus"_a = false, py::kw_only(), "y"_a,
         "last_state"_a = py::none(), "stream"_a = 0);
+  m.attr("MOST_STATES") = cuda::most_states;
   m.def("mco_mamba", &mco_mamba, py::kw_only(), "y"_a, "workspace"_a, "stream"_a = 0);
   m.def("mcib", &mcib, py::kw_only(), "fused"_a, "workspace"_a, "stream"_a = 0);
   m.def("routed_experts", &routed_experts, py::kw_only(), "logits"_a, "weights"_a, "workspace"_a,

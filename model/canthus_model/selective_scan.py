@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from canthus import _native
+from canthus.requirements import covers
 from canthus_model.selective_scan_doubling import selective_scan_doubling
 
 
@@ -68,13 +69,10 @@ def selective_scan(
     return (y, last_state) if return_last_state else y
 
 
-_MOST_STATES_ON_GPU = 256
-
-
 def _has_kernel(device: torch.device, A: Tensor) -> bool:
     if device.type == "cuda":
-        fits = A.dim() == 2 and A.shape[1] <= _MOST_STATES_ON_GPU
-        return fits and bool(_native.cuda_architectures()) and torch.cuda.get_device_capability(device) >= (8, 0)
+        covered = covers(_native.cuda_architectures(), torch.cuda.get_device_capability(device))
+        return covered and A.dim() == 2 and A.shape[1] <= _native.cuda.MOST_STATES
     return device.type == "cpu"
 
 

@@ -166,6 +166,8 @@ class _Cuda:
     refuses.
     """
 
+    MOST_STATES: int
+
     class DeviceArray:
         """An array in a GPU's memory, by its address; `dtype` is numpy's name of it, or "bfloat16"."""
 
@@ -220,7 +222,7 @@ class _Cuda:
         last_state: Any = None,
         stream: int = 0,
     ) -> None:
-        """As `canthus._native.selective_scan`, into `y` and, where given, `last_state`. A has at most 256 states."""
+        """As `canthus._native.selective_scan`, into `y` and, where given, `last_state`. A has at most `MOST_STATES`."""
 
     @staticmethod
     def mco_mamba(*inputs: Any, y: Any, workspace: Any, stream: int = 0) -> None: ...

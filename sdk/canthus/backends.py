@@ -5,17 +5,21 @@ from __future__ import annotations
 import statistics
 import time
 
+from canthus import requirements
 from canthus.bundle import Bundle
 from canthus.engine import Engine
 from canthus.errors import EngineError
+from canthus.manifest import MEMBERS
 from canthus.operators import library_path
 from canthus.requirements import missing
 from canthus.runtimes import Runtime
 from canthus.verify import Golden, replay, tolerance
 
 AUTO = "auto"
-_ALL = ("onnxruntime", "openvino", "cuda", "tensorrt")
-BACKENDS = (AUTO, *_ALL)
+BACKENDS = (AUTO, *requirements.BACKENDS)
+
+_Graphs = tuple[bytes, bytes]
+"""`prime.onnx` and `react.onnx`."""
 
 _ROUNDS = 15
 """In which two backends take turns; half a second for a network of the paper's size."""
@@ -32,22 +36,24 @@ def open_engine(bundle: Bundle, backend: str, threads: int) -> Engine:
         raise EngineError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
     if threads < 1:
         raise EngineError(f"threads is {threads}; an engine needs at least 1")
-    bundle.read("golden.npz")  # unused but for `auto`; a bundle with any damaged member is not to be trusted
+    # Not all are used by each; a bundle with any damaged member is not to be trusted.
+    prime, react, _ = (bundle.read(member) for member in MEMBERS)
+    graphs = (prime, react)
     if backend == AUTO:
-        return _fastest(bundle, threads)
+        return _fastest(bundle, graphs, threads)
     if lack := missing(backend):
         raise EngineError(f"backend {backend} can't run here: {lack}")
-    return _open(bundle, backend, threads).chosen("it was asked for")
+    return _open(bundle, graphs, backend, threads).chosen("it was asked for")
 
 
-def _fastest(bundle: Bundle, threads: int) -> Engine:
+def _fastest(bundle: Bundle, graphs: _Graphs, threads: int) -> Engine:
     opened, passed_over = {}, {}
-    for backend in _ALL:
+    for backend in requirements.BACKENDS:
         if lack := missing(backend):
             passed_over[backend] = lack
             continue
         try:
-            opened[backend] = _open(bundle, backend, threads)
+            opened[backend] = _open(bundle, graphs, backend, threads)
         except EngineError as error:
             passed_over[backend] = str(error)
     if not opened:
@@ -88,24 +94,23 @@ def _milliseconds(engines: list[Engine], golden: Golden) -> list[float]:
     return [statistics.median(spent) for spent in times]
 
 
-def _open(bundle: Bundle, backend: str, threads: int) -> Engine:
-    return Engine(bundle.manifest, _runtime(bundle, backend, threads))
+def _open(bundle: Bundle, graphs: _Graphs, backend: str, threads: int) -> Engine:
+    return Engine(bundle.manifest, _runtime(bundle, graphs, backend, threads))
 
 
-def _runtime(bundle: Bundle, backend: str, threads: int) -> Runtime:
+def _runtime(bundle: Bundle, graphs: _Graphs, backend: str, threads: int) -> Runtime:
     if backend == "tensorrt":
         from canthus.runtimes.tensorrt import TensorRt
 
         return TensorRt(bundle)
-    prime, react = bundle.read("prime.onnx"), bundle.read("react.onnx")
     if backend == "cuda":
         from canthus.runtimes.cuda import Cuda
 
-        return Cuda(prime, react, library_path())
+        return Cuda(*graphs, library_path())
     if backend == "openvino":
         from canthus.runtimes.openvino import OpenVino
 
-        return OpenVino(prime, react, threads, library_path())
+        return OpenVino(*graphs, threads, library_path())
     from canthus.runtimes.onnxruntime import OnnxRuntime
 
-    return OnnxRuntime(prime, react, threads, library_path())
+    return OnnxRuntime(*graphs, threads, library_path())

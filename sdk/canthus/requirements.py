@@ -65,10 +65,10 @@ def installed_version(*distributions: str) -> str | None:
     return None
 
 
-def covers(architectures: list[str], gpu: Gpu) -> bool:
-    """Whether kernels compiled for the architectures run on the GPU; of the first there is PTX too, for newer ones."""
+def covers(architectures: list[str], compute_capability: tuple[int, int]) -> bool:
+    """Whether kernels compiled for the architectures run on a GPU; of the first there is PTX too, for newer ones."""
     built = [(int(name[3:-1]), int(name[-1])) for name in architectures]  # sm_87, sm_110
-    return bool(built) and gpu.compute_capability >= min(built)
+    return bool(built) and compute_capability >= min(built)
 
 
 def _onnxruntime() -> Lack | None:
@@ -177,7 +177,7 @@ def _cuda_kernels(gpu: Gpu) -> Lack | None:
     compiled_for, version = _native.cuda_architectures(), _native.cuda_version()
     if not compiled_for:
         return Lack("canthus was built without CUDA", "install nvcc and canthus again")
-    if not covers(compiled_for, gpu):
+    if not covers(compiled_for, gpu.compute_capability):
         return Lack(
             f"canthus's kernels are built for {', '.join(compiled_for)} and what came after, and this GPU is "
             f"{gpu.architecture}"

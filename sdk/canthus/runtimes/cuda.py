@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from canthus.errors import EngineError
 from canthus.runtimes import Floats, Images, Reaction
+from canthus.runtimes.one_by_one import Inputs, one_by_one
 from canthus.runtimes.onnxruntime import PRIME, REACT, session_options
 
 PROVIDER = "CUDAExecutionProvider"
@@ -36,25 +36,20 @@ class Cuda:
 
     def __init__(self, prime: bytes, react: bytes, operators: Path) -> None:
         self._lock = threading.Lock()
-        self._prime = _open("prime.onnx", prime, operators)
-        self._react = _open("react.onnx", react, operators)
+        self._prime = _open("prime.onnx", prime, PRIME[1], operators)
+        self._react = _open("react.onnx", react, REACT[1], operators)
         for graph in (self._prime, self._react):
             graph.warm_up()
 
     def prime(self, frame: Images, event: Images) -> tuple[Floats, Floats]:
-        first_frame, first_event = self._run(self._prime, PRIME[0], (frame, event))
+        with self._lock:
+            first_frame, first_event = one_by_one(self._prime.run, {"frame": frame, "event": event})
         return first_frame, first_event
 
     def react(self, frame: Images, event: Images, first_frame: Floats, first_event: Floats) -> Reaction:
-        return Reaction(*self._run(self._react, REACT[0], (frame, event, first_frame, first_event)))
-
-    def _run(self, graph: BoundGraph, names: tuple[str, ...], arrays: tuple[NDArray[Any], ...]) -> list[Floats]:
+        batch: Inputs = {"frame": frame, "event": event, "first_frame": first_frame, "first_event": first_event}
         with self._lock:
-            answers = [
-                graph.run({name: array[i : i + 1] for name, array in zip(names, arrays, strict=True)})
-                for i in range(len(arrays[0]))
-            ]
-        return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
+            return Reaction(*one_by_one(self._react.run, batch))
 
 
 class BoundGraph:
@@ -82,7 +77,7 @@ class BoundGraph:
         for name, value in zip(outputs, self._outputs, strict=True):
             self._binding.bind_ortvalue_output(name, value)
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[Floats]:
+    def run(self, inputs: Inputs) -> list[Floats]:
         for name, value in self._inputs.items():
             value.update_inplace(np.ascontiguousarray(inputs[name]))
         self._session.run_with_iobinding(self._binding)
@@ -99,7 +94,7 @@ def _of_one(shape: Sequence[int | str]) -> list[int]:
     return [1 if isinstance(length, str) else length for length in shape]
 
 
-def _open(name: str, graph: bytes, operators: Path) -> BoundGraph:
+def _open(name: str, graph: bytes, outputs: tuple[str, ...], operators: Path) -> BoundGraph:
     import onnxruntime
 
     if PROVIDER not in onnxruntime.get_available_providers():
@@ -114,7 +109,7 @@ def _open(name: str, graph: bytes, operators: Path) -> BoundGraph:
         # Else ONNX Runtime goes on without the GPU.
         if PROVIDER not in session.get_providers():
             raise EngineError(f"{name}: ONNX Runtime's CUDA provider can't start; canthus doctor tells what is missing")
-        return BoundGraph(session, "cuda", (PRIME if name == "prime.onnx" else REACT)[1])
+        return BoundGraph(session, "cuda", outputs)
     except EngineError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from canthus.bundle import Bundle
 from canthus.errors import EngineError
 from canthus.runtimes import Floats, Images, Reaction
+from canthus.runtimes.one_by_one import Inputs, one_by_one
 from canthus.runtimes.onnxruntime import PRIME, REACT
 from canthus.tensorrt.cache import find_plan
 from canthus.tensorrt.destination import check_buildable, destinations_here
@@ -39,13 +35,12 @@ class TensorRt:
         self._react = LoadedPlan(library, "react.onnx", react, REACT)
 
     def prime(self, frame: Images, event: Images) -> tuple[Floats, Floats]:
-        first_frame, first_event = _each(self._prime, {"frame": frame, "event": event}, PRIME[1])
+        first_frame, first_event = one_by_one(self._prime.run, {"frame": frame, "event": event})
         return first_frame, first_event
 
     def react(self, frame: Images, event: Images, first_frame: Floats, first_event: Floats) -> Reaction:
-        features = {"first_frame": first_frame, "first_event": first_event}
-        inputs: dict[str, NDArray[Any]] = {"frame": frame, "event": event, **features}
-        return Reaction(*_each(self._react, inputs, REACT[1]))
+        batch: Inputs = {"frame": frame, "event": event, "first_frame": first_frame, "first_event": first_event}
+        return Reaction(*one_by_one(self._react.run, batch))
 
 
 def _plans(bundle: Bundle) -> tuple[Library, memoryview, memoryview]:
@@ -60,10 +55,3 @@ def _plans(bundle: Bundle) -> tuple[Library, memoryview, memoryview]:
     raise EngineError(
         f"{bundle.path}: has no plans for {wanted}; run `canthus build {shlex.quote(str(bundle.path))}` first"
     )
-
-
-def _each(plan: LoadedPlan, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[Floats]:
-    """The outputs (B, ...) of a batch, one image after the other."""
-    count = len(inputs["frame"])
-    answers = [plan.run({name: value[i : i + 1] for name, value in inputs.items()}) for i in range(count)]
-    return [np.concatenate([answer[name] for answer in answers]) for name in outputs]

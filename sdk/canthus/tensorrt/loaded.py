@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from canthus.errors import EngineError
+from canthus.runtimes import Floats
+from canthus.runtimes.one_by_one import Inputs
 from canthus.tensorrt.build import Signature
 from canthus.tensorrt.library import Library
 from canthus.tensorrt.memory import Buffer, Cuda
@@ -60,11 +60,11 @@ class LoadedPlan:
     def captured(self) -> bool:
         return self._graph is not None
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        """All outputs for one moment, (1, ...) each.
+    def run(self, inputs: Inputs) -> list[Floats]:
+        """The outputs for one moment, (1, ...) each, in the signature's order.
 
         Args:
-            inputs: by name, (1, ...) each, of the graph's types.
+            inputs: (1, ...) each, of the graph's types.
 
         Raises:
             EngineError: an input of another shape or type, or the GPU fails.
@@ -80,7 +80,7 @@ class LoadedPlan:
             for name, buffer in self._inputs.items():
                 buffer.host[...] = inputs[name]
             self._launch()
-            return {name: buffer.host.copy() for name, buffer in self._outputs.items()}
+            return [buffer.host.copy() for buffer in self._outputs]
 
     def _load(self, plan: memoryview, signature: Signature, resources: ExitStack) -> None:
         cuda, objects = self._cuda, self._objects
@@ -97,7 +97,7 @@ class LoadedPlan:
         if set(buffers) != {*takes, *gives}:
             raise EngineError(f"{self._name}: its plan is of {sorted(buffers)}; run `canthus build` again")
         self._inputs = {name: buffers[name] for name in takes}
-        self._outputs = {name: buffers[name] for name in gives}
+        self._outputs = [buffers[name] for name in gives]
         resources.callback(objects.drop)  # before the memory that they use; dropping again does nothing
         resources.callback(cuda.release, "cudaStreamSynchronize", self._stream)
 
@@ -143,7 +143,7 @@ class LoadedPlan:
         self._library.log.clear()
         if not self._objects.context.execute_async_v3(int(self._stream)):
             raise EngineError(f"{self._name}: {self._library} can't run it ({self._library.log.last()})")
-        for buffer in self._outputs.values():
+        for buffer in self._outputs:
             buffer.fetch(self._cuda, self._stream)
 
     def _synchronise(self) -> None:
