@@ -28,6 +28,15 @@ def compare(float32: Floats, int8: Floats, lighting: Places, label: Places) -> d
     return costs
 
 
+def closest_lead(probabilities: Floats, lighting: Places) -> float:
+    """What the hundredth closest of the answers (N, labels) leads by, in logits, in the lighting where that is least.
+
+    An arithmetic that moves every lead by as much changes one answer in a hundred there, at most.
+    """
+    second, first = np.sort(np.log(np.maximum(probabilities.astype(np.float64), 1e-30)), 1)[:, -2:].T
+    return min(float(np.quantile((first - second)[lighting == place], 0.01)) for place in np.unique(lighting))
+
+
 def divergences(p: Floats, q: Floats) -> NDArray[np.float64]:
     """Jensen-Shannon divergence of each row, in bits, (N,)."""
     p, q = (np.maximum(x.astype(np.float64), 1e-12) for x in (p, q))

@@ -15,7 +15,7 @@ import onnxruntime
 
 from canthus.calibration import Calibration, Cost
 from canthus.errors import CalibrationError
-from canthus_calibration.agreement import compare, divergences
+from canthus_calibration.agreement import closest_lead, compare, divergences
 from canthus_calibration.fallback import Goal, fewest_in_float, worst
 from canthus_calibration.journal import Journal
 from canthus_calibration.layers import Layer, with_dragged
@@ -39,6 +39,9 @@ LIKELY = Goal(agreement=0.0, uar_loss=100.0, divergence=TRIED.divergence)
 _TRIED_SEQUENCES = 250  # of each lighting, at most: what TRIED is tried on, two clips each
 _LIKELY_EVERY = 8  # of these clips one for a quick trial
 _WEIGHED_PER_LIGHTING = 12  # of the calibration's clips on which each layer's cost is measured
+_SEVEN_BITS = 1.5  # times what a layer costs with 8-bit weights that it may cost with 7-bit ones
+_NOTHING = 1e-7  # bits that a layer may cost whatever its weights
+_WORTH_IT = 0.5  # of the encoders' work that should be in INT8
 _TESTED = 2000  # clips of testing volunteers for the report
 _ROUNDS = 20  # in which those are drawn, at most, as in the published evaluation
 
@@ -53,6 +56,7 @@ class Calibrated:
         ranges: of every activation, by graph.
         layers: all that could be quantised.
         layer_costs: by layer's name and lighting, the mean divergence in bits if it alone is in INT8.
+        closest_lead: of its answers to the testing clips, see `agreement.closest_lead`.
     """
 
     graphs: dict[str, onnx.ModelProto]
@@ -60,6 +64,7 @@ class Calibrated:
     ranges: Ranges
     layers: list[Layer]
     layer_costs: dict[str, dict[str, float]]
+    closest_lead: float
     journal: Journal
 
 
@@ -86,7 +91,7 @@ def calibrate(
 
     Raises:
         DataSetError: the data set can't be used.
-        CalibrationError: it has images of another size, or too little of a lighting.
+        CalibrationError: it has images of another size, too little of a lighting, or no layer can be in INT8.
     """
     training, testing = open_see(root, TRAINING), open_see(root, TESTING)
     _check_size(training, graphs["prime"])
@@ -102,9 +107,12 @@ def calibrate(
         step.result(f"{sum(map(len, ranges.values()))} activations, by {estimator}, for the worst lighting")
     warnings, must = _odd(network.layers, ranges, training, drawn)
     with steps.step("weigh") as step:
-        costs = _weigh(network, ranges, drawn, features, kept, step.report)
+        costs, network.narrow = _weigh(network, ranges, drawn, features, kept, step.report)
         name, (lighting, cost) = max(((n, worst(c)) for n, c in costs.items()), key=lambda item: item[1][1])
-        step.result(f"{len(costs)} layers; the costliest is {name}, {cost:.1e} bits in {lighting}")
+        step.result(
+            f"{len(costs)} layers; the costliest is {name}, {cost:.1e} bits in {lighting}"
+            + (f"; 7 bits do for the weights of {len(network.narrow)}" if network.narrow else "")
+        )
     with steps.step("choose") as step:
         chosen, tried = _choose(network, graphs, ranges, costs, must, training, step.report)
         in_float = with_dragged(network.layers, chosen)
@@ -113,23 +121,32 @@ def calibrate(
             + "".join(f"; {layer.name}" for layer in in_float[:4])
             + ("; …" if len(in_float) > 4 else "")
         )
+    if not any(layer.work and layer not in in_float for layer in network.layers):
+        raise CalibrationError(
+            f"no layer of the network can be in INT8 and hold the goal ({GOAL.agreement:g} % of the answers as in "
+            f"float32, in every lighting), as tried on {tried} clips: export it in float32, or calibrate on more people"
+        )
     int8 = network.quantised(ranges, in_float)
     with steps.step("compare") as step:
         rounds = min(-(-_TESTED // len(testing.sequences)), _ROUNDS)
         keys = list(itertools.product(range(rounds), range(len(testing.sequences))))
         tested = decode(testing, keys, report=step.report)
-        found = compare(answers_of(graphs, tested), answers_of(int8, tested), tested.lighting, tested.label)
+        answers = answers_of(int8, tested)
+        found = compare(answers_of(graphs, tested), answers, tested.lighting, tested.label)
         step.result(f"on {len(tested)} clips of other volunteers" + _table(found))
+    warnings += _missed(found) + _in_name(network.layers, in_float)
+    for warning in warnings:
+        steps.warn(warning)
     record = Calibration(
         ranges=estimator,
         clips=drawn.counts(),
         clips_sha256=drawn.sha256,
         layers=len(network.layers) - len(in_float),
         float_layers={layer.name: _reason(layer, costs, must, chosen, in_float) for layer in in_float},
-        warnings=tuple(warnings + _missed(found)),
+        warnings=tuple(warnings),
         costs=found,
     )
-    return Calibrated(int8, record, ranges, network.layers, costs, kept)
+    return Calibrated(int8, record, ranges, network.layers, costs, closest_lead(answers, tested.lighting), kept)
 
 
 def _check_size(see: See, prime: onnx.ModelProto) -> None:
@@ -153,24 +170,36 @@ def _observe(network: Network, drawn: Drawn, estimator: str, kept: Journal, repo
 
 def _weigh(
     network: Network, ranges: Ranges, drawn: Drawn, features: list[Array], kept: Journal, report: Report
-) -> dict[str, dict[str, float]]:
-    """By layer and lighting, the mean divergence of the probabilities if this layer alone is in INT8."""
+) -> tuple[dict[str, dict[str, float]], list[Layer]]:
+    """By layer and lighting, the mean divergence of the probabilities if this layer alone is in INT8.
+
+    Also the layers for whose weights 7 bits do, where the target is faster with them; their costs are with these.
+    """
     some = np.concatenate(
         [np.flatnonzero(drawn.lighting == place)[:_WEIGHED_PER_LIGHTING] for place in range(len(LIGHTINGS))]
     )
     few = drawn.those(some)
     few_features = [values[some] for values in features]
     float32 = network.answers(few_features)
+
+    def cost_of(layer: Layer, *, narrow: bool) -> dict[str, float]:
+        apart = divergences(float32, network.with_only(layer, ranges, few, few_features, narrow=narrow))
+        return {name: float(apart[few.lighting == place].mean()) for place, name in enumerate(LIGHTINGS)}
+
     costs: dict[str, dict[str, float]] = {}
+    narrow: list[Layer] = []
     for done, layer in enumerate(network.layers):
-        cost = kept.get(layer.name)
-        if cost is None:
-            apart = divergences(float32, network.with_only(layer, ranges, few, few_features))
-            cost = {name: float(apart[few.lighting == place].mean()) for place, name in enumerate(LIGHTINGS)}
-            kept.put(layer.name, cost)
-        costs[layer.name] = cost
+        ways = [False, True] if network.target.narrow and layer.work else [False]
+        measured = kept.get(layer.name)
+        if measured is None:
+            measured = [cost_of(layer, narrow=way) for way in ways]
+            kept.put(layer.name, measured)
+        costs[layer.name] = measured[0]
+        if len(measured) > 1 and worst(measured[1])[1] <= max(_SEVEN_BITS * worst(measured[0])[1], _NOTHING):
+            costs[layer.name] = measured[1]
+            narrow.append(layer)
         report(done + 1, len(network.layers))
-    return costs
+    return costs, narrow
 
 
 def _choose(
@@ -235,6 +264,17 @@ def _missed(found: dict[str, Cost]) -> list[str]:
         f"{-cost.uar_loss:+.1f} points; the goal is {GOAL.agreement:g} % and no more than {GOAL.uar_loss:g} lost"
         for name, cost in found.items()
         if not GOAL.holds({name: cost})
+    ]
+
+
+def _in_name(layers: list[Layer], in_float: list[Layer]) -> list[str]:
+    """A warning, if most of the work is left in float."""
+    share = sum(layer.work for layer in layers if layer not in in_float) / sum(layer.work for layer in layers)
+    if share >= _WORTH_IT:
+        return []
+    return [
+        f"INT8 in little more than name: of the encoders' work {100 * share:.0f} % is in INT8, since the other layers "
+        "would change too many answers. It may run no faster than float32, which changes none"
     ]
 
 

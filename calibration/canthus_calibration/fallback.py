@@ -59,13 +59,19 @@ def fewest_in_float(
     """
     others = [layer for layer in layers if layer not in must]
     gain = {layer.name: worst(costs[layer.name])[1] / _work(layers, layer) for layer in others}
-    ordered = [*must, *sorted(others, key=lambda layer: -gain[layer.name])]
+    ordered = [*must, *sorted(others, key=lambda layer: -_octave(gain[layer.name]))]
     left = list(itertools.accumulate(worst(costs[layer.name])[1] for layer in reversed(ordered)))
     guess = sum(cost > about for cost in left)
     count = _fewest(len(must), len(ordered), guess, lambda count: likely(ordered[:count]))
     while count < len(ordered) and not good(ordered[:count]):
         count = min(count + max(count // 4, 1), len(ordered))
     return ordered[:count]
+
+
+def _octave(gain: float) -> int:
+    """Of gains within a factor of two the layer that runs first comes first: what is less apart, chance decides, and
+    how a processor adds up floats."""
+    return math.frexp(gain)[1] if gain > 0 else -9999
 
 
 def _work(layers: Sequence[Layer], layer: Layer) -> int:

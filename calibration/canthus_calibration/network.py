@@ -29,20 +29,23 @@ class Network:
     """The graphs of a bundle, and their parts.
 
     Attributes:
+        target: what it is quantised for.
         graphs: "prime" and "react", with whole grey levels as the images' means.
         images: by graph, where raw images enter.
         encoders: in the order of `parts.ENCODERS`.
         head: what takes their features.
         layers: that can be quantised, of both graphs.
+        narrow: those of them whose weights take 7 bits.
     """
 
     def __init__(self, graphs: Mapping[str, onnx.ModelProto], target: Target) -> None:
         """`graphs` are left as they are."""
-        self._target = target
+        self.target = target
         self.graphs = {name: _copy(graph) for name, graph in graphs.items()}
         self.images = {name: round_means(graph) for name, graph in self.graphs.items()}
         self.encoders, self.head = split(self.graphs)
         self.layers = [layer for name, graph in self.graphs.items() for layer in find_layers(name, graph)]
+        self.narrow: list[Layer] = []
 
     def features(self, drawn: Drawn) -> list[Array]:
         """What each encoder gives, (N, features) float32 each."""
@@ -70,24 +73,30 @@ class Network:
             spare = {image.centred for image in self.images[part.graph]}
             histograms = observe(part, feed, drawn.lighting, spare, clips_done)
             for name, histogram in histograms.items():
-                ranges[part.graph][name] = reconcile(histogram, estimator, symmetric=self._target.symmetric)
+                ranges[part.graph][name] = reconcile(histogram, estimator, symmetric=self.target.symmetric)
         return ranges
 
     def quantised(self, ranges: Ranges, in_float: Collection[Layer] = ()) -> dict[str, onnx.ModelProto]:
         """Both graphs in INT8 but for the layers `in_float`, whose weights are kept small."""
         int8 = [layer for layer in self.layers if layer not in in_float]
-        graphs = {name: self._quantise(name, graph, ranges, int8) for name, graph in self.graphs.items()}
+        graphs = {name: self._quantise(name, graph, ranges, int8, self.narrow) for name, graph in self.graphs.items()}
         for name, graph in graphs.items():
             nodes = {layer.node for layer in in_float if layer.graph == name}
-            shrink_weights(graph, nodes, int8=self._target.cast_int8)
-            shrink_head(graph, int8=self._target.cast_int8)
+            shrink_weights(graph, nodes, int8=self.target.cast_int8)
+            shrink_head(graph, int8=self.target.cast_int8)
         return graphs
 
-    def with_only(self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array]) -> Array:
-        """The probabilities (N, labels) if `layer` alone is in INT8; `features` are those of float32."""
+    def with_only(
+        self, layer: Layer, ranges: Ranges, drawn: Drawn, features: list[Array], *, narrow: bool = False
+    ) -> Array:
+        """The probabilities (N, labels) if `layer` alone is in INT8, with weights of 8 bits, or 7 if `narrow`.
+
+        `features` are those of float32.
+        """
         inputs = inputs_of(self.encoders, drawn)
         place = next(i for i, part in enumerate(self.encoders) if part.holds(layer.graph, layer.node))
-        changed = self._quantise(layer.graph, self.encoders[place].model, ranges, [layer])
+        model = self.encoders[place].model
+        changed = self._quantise(layer.graph, model, ranges, [layer], [layer] if narrow else [])
         own = [*features]
         own[place] = run(opened(layer.graph, changed), inputs[place])[0]
         return self.answers(own)
@@ -97,11 +106,12 @@ class Network:
         return opened("react", self.head.model)
 
     def _quantise(
-        self, name: str, model: onnx.ModelProto, ranges: Ranges, layers: Collection[Layer]
+        self, name: str, model: onnx.ModelProto, ranges: Ranges, layers: Collection[Layer], narrow: Collection[Layer]
     ) -> onnx.ModelProto:
         bounds = {tensor: (found.low, found.high) for tensor, found in ranges[name].items()}
         own = [layer for layer in layers if layer.graph == name]
-        return quantise(model, own, bounds, self.images[name], self._target)
+        narrow = [layer for layer in narrow if layer.graph == name]
+        return quantise(model, own, bounds, self.images[name], self.target, narrow)
 
 
 def answers_of(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn) -> Array:

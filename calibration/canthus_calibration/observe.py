@@ -43,7 +43,7 @@ def observe(
             low, high = bounds[name]
             bounds[name] = (min(low, float(values.min())), max(high, float(values.max())))
         report(len(outputs[0]))
-    histograms = {name: Histogram.over(low, high, len(LIGHTINGS)) for name, (low, high) in bounds.items()}
+    histograms = {name: Histogram.around(low, high, len(LIGHTINGS)) for name, (low, high) in bounds.items()}
     for number, outputs in enumerate(run_in_batches(session, inputs)):
         lightings = lighting[number * BATCH : (number + 1) * BATCH]
         for name, values in zip(tensors, outputs[len(part.outputs) :], strict=True):

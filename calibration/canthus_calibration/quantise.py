@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -17,6 +20,9 @@ from canthus_calibration.images import Image, enter_raw, override
 from canthus_calibration.layers import Layer
 from canthus_calibration.ranges import Range
 from canthus_calibration.targets import Target
+from canthus_calibration.weight_scales import NARROW, WIDE, weight_scales
+
+_WEIGHTED = ("Conv", "Gemm")
 
 
 def quantise(
@@ -25,6 +31,7 @@ def quantise(
     ranges: Mapping[str, Range],
     images: list[Image],
     target: Target,
+    narrow: Collection[Layer] = (),
 ) -> onnx.ModelProto:
     """A copy of `model` in which `layers` read 8-bit activations and hold int8 weights, one scale per channel.
 
@@ -34,6 +41,7 @@ def quantise(
     Args:
         ranges: of every activation that a layer reads, but for the centred images.
         images: where the raw images enter, from `round_means`.
+        narrow: the layers whose weights take 7 bits.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -50,6 +58,12 @@ def quantise(
         if node.op_type == "MaxPool" and node.output[0] in read:
             quantised.add(node.name)
             bounds[node.input[0]] = bounds[node.output[0]]
+    narrow_nodes = {layer.node for layer in narrow}
+    largest_codes = {
+        node.input[1]: NARROW if node.name in narrow_nodes else WIDE
+        for node in model.graph.node
+        if node.name in quantised and node.op_type in _WEIGHTED
+    }
     add_infer_metadata(copy)  # else it is written to disk and back, to learn shapes that it has
     quantizer = QDQQuantizer(
         copy,
@@ -79,6 +93,11 @@ def quantise(
                 ]
                 for name, (scale, zero) in fixed.items()
                 if name in present
+            }
+            | {
+                weight.name: _of_each_output(numpy_helper.to_array(weight), largest_codes[weight.name])
+                for weight in model.graph.initializer
+                if weight.name in largest_codes
             },
         },
     )
@@ -87,7 +106,14 @@ def quantise(
     result = quantizer.model.model
     del result.metadata_props[:]
     enter_raw(result, images, target)
+    quantizer.model.topological_sort()
     return result
+
+
+def _of_each_output(weight: NDArray[np.float32], largest_code: int) -> list[dict[str, Any]]:
+    """The quantizer's overrides for a weight."""
+    fixed = {"axis": 0, "quant_type": QuantType.QInt8, "zero_point": np.array(0, np.int8)}
+    return [{**fixed, "scale": np.array(scale)} for scale in weight_scales(weight, largest_code)]
 
 
 @contextlib.contextmanager

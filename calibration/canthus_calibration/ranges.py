@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 2048
+DIGITS = 6
+"""Of the ends of a range, in base 2: they are up to 3 % wider than what was seen."""
 LEVELS = 256
 PERCENTILE = 99.99
 
@@ -37,6 +40,18 @@ class Histogram:
             scale = np.float32(BINS / (self.high - self.low))
             places = ((values.ravel() - np.float32(self.low)) * scale).astype(np.int32)
             self.counts[lighting] += np.bincount(places.clip(0, BINS - 1), minlength=BINS)
+
+    @classmethod
+    def around(cls, low: float, high: float, lightings: int) -> Histogram:
+        """An empty one whose own bounds, outside of `low` and `high`, are numbers of few digits.
+
+        Two processors add up floats in another order, so the values that they see differ in the last digits. Bounds
+        that don't show it give both the same bins, and in the end the same bundle.
+        """
+        if high <= low:
+            return cls.over(low, high, lightings)
+        step = 2.0 ** (math.floor(math.log2(max(abs(low), abs(high)))) + 1 - DIGITS)
+        return cls.over(math.floor(low / step) * step, math.ceil(high / step) * step, lightings)
 
     @property
     def edges(self) -> NDArray[np.float64]:
@@ -143,7 +158,8 @@ def reconcile(histogram: Histogram, estimator: str, *, symmetric: bool = False) 
     """
     edges, estimate = histogram.edges, ESTIMATORS[estimator]
     own = [
-        None if len(np.flatnonzero(counts)) < 2 else _with_zero(estimate(counts, edges)) for counts in histogram.counts
+        None if len(np.flatnonzero(counts)) < 2 else _coarse(_with_zero(estimate(counts, edges)))
+        for counts in histogram.counts
     ]
     proposed = [bounds for bounds in own if bounds]
     if not proposed:
@@ -153,6 +169,19 @@ def reconcile(histogram: Histogram, estimator: str, *, symmetric: bool = False) 
     errors = {bounds: _errors(histogram, bounds, symmetric) for bounds in candidates}
     low, high = min(sorted(errors), key=lambda bounds: max(errors[bounds]))
     return Reconciled(low, high, tuple(own), errors[low, high])
+
+
+def _coarse(bounds: Range) -> Range:
+    """Outwards to the next number of DIGITS binary digits: which bin an extreme falls into is up to the processor."""
+    low, high = bounds
+    return -_rounded_up(-low), _rounded_up(high)
+
+
+def _rounded_up(bound: float) -> float:
+    if bound <= 0:
+        return bound
+    step = 2.0 ** (math.floor(math.log2(bound)) + 1 - DIGITS)
+    return math.ceil(bound / step) * step
 
 
 def _with_zero(bounds: Range) -> Range:

@@ -8,5 +8,6 @@ void add_events(pybind11::module_& m);
 void add_head(pybind11::module_& m);
 void add_image(pybind11::module_& m);
 void add_memory(pybind11::module_& m);
+void add_processor(pybind11::module_& m);
 void add_selective_scan(pybind11::module_& m);
 }  // namespace canthus::python

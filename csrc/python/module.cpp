@@ -25,5 +25,6 @@ PYBIND11_MODULE(_native, m) {
   canthus::python::add_head(m);
   canthus::python::add_image(m);
   canthus::python::add_memory(m);
+  canthus::python::add_processor(m);
   canthus::python::add_selective_scan(m);
 }

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from canthus._native import Resize
+from canthus.stream import centred
 from canthus.verify import Golden
 from canthus_model.network import MCOENet
+from canthus_model.see.names import LIGHTINGS
 
-WINDOWS = 8
+EYES = Path(__file__).with_name("golden_eyes.npz")
+"""Rendered eyes of nobody, four in each of SEE's lightings: uint8 (16, 2, 100, 133) each of `frame` and `event`.
+
+tests/data/golden_eyes.py drew them. They reach where processors differ, which glare does more than twilight.
+"""
+EYES_EACH, PATTERNS = 4, 4
+
+Images = NDArray[np.uint8]
 
 
 def make_golden(network: MCOENet) -> Golden:
     """Golden vectors of a network, the same each time; no wearer's eye is in them."""
-    rng = np.random.default_rng(0)
-    size = network.config.image_size
-    frame = np.stack([_frames(rng, size, brightness) for brightness in np.geomspace(4, 250, WINDOWS)])
-    event = np.stack([_events(rng, size, density) for density in np.geomspace(0.001, 0.3, WINDOWS)])
+    frame, event = (np.concatenate(parts) for parts in zip(_eyes(network), _patterns(network), strict=True))
     with torch.inference_mode():
         logits = torch.cat(
-            [network(torch.from_numpy(frame[i : i + 1]), torch.from_numpy(event[i : i + 1])) for i in range(WINDOWS)]
+            [network(torch.from_numpy(frame[i : i + 1]), torch.from_numpy(event[i : i + 1])) for i in range(len(frame))]
         )
-    return Golden(frame, event, logits.numpy())
+    light = np.concatenate([np.repeat(np.arange(len(LIGHTINGS)), EYES_EACH), np.full(PATTERNS, len(LIGHTINGS))])
+    return Golden(frame, event, logits.numpy(), light.astype(np.uint8))
 
 
-def _frames(rng: np.random.Generator, size: tuple[int, int], brightness: float) -> NDArray[np.uint8]:
-    """Two frames, from nearly black to overexposed: a gradient, a moving disc, noise."""
+def _eyes(network: MCOENet) -> tuple[Images, Images]:
+    """In the network's size, which shows as much of them as its aspect allows."""
+    height, width = network.config.image_size
+    with np.load(EYES, allow_pickle=False) as arrays:
+        frame, event = arrays["frame"], arrays["event"]
+    source = frame.shape[3], frame.shape[2]
+    left, top, box_width, box_height = centred(source, (width, height))
+    resize = Resize(*source, (left, top, left + box_width, top + box_height), width, height)
+    frame, event = (np.stack([[resize(image) for image in window] for window in images]) for images in (frame, event))
+    return frame, event
+
+
+def _patterns(network: MCOENet) -> tuple[Images, Images]:
+    """What no eye looks like: from nearly black with few events to overexposed with many."""
+    rng = np.random.default_rng(0)
+    size = network.config.image_size
+    frame = np.stack([_frames(rng, size, brightness) for brightness in np.geomspace(4, 250, PATTERNS)])
+    event = np.stack([_events(rng, size, density) for density in np.geomspace(0.001, 0.3, PATTERNS)])
+    return frame, event
+
+
+def _frames(rng: np.random.Generator, size: tuple[int, int], brightness: float) -> Images:
+    """Two frames: a gradient, a moving disc, noise."""
     y, x = np.mgrid[: size[0], : size[1]]
     images = []
     for _ in range(2):
@@ -37,6 +68,6 @@ def _frames(rng: np.random.Generator, size: tuple[int, int], brightness: float) 
     return np.stack(images)
 
 
-def _events(rng: np.random.Generator, size: tuple[int, int], density: float) -> NDArray[np.uint8]:
+def _events(rng: np.random.Generator, size: tuple[int, int], density: float) -> Images:
     """Two event images: a share of the pixels at 0 or 255, the others at 127."""
     return rng.choice(np.array([0, 127, 255], np.uint8), (2, *size), p=[density / 2, 1 - density, density / 2])

@@ -68,6 +68,9 @@ def selective_scan_backward(
 def instruction_sets() -> list[str]:
     """Those that this machine has, fastest first: what `instruction_set` may be."""
 
+def multiplies_int8_exactly() -> bool:
+    """Whether the processor adds products of bytes in 32 bits: Arm, and x86 with VNNI. Others saturate at 16."""
+
 def release_free_memory() -> None:
     """Give memory that was freed back to the system, where the C library keeps it (glibc)."""
 

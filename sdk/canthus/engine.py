@@ -137,7 +137,7 @@ class Engine:
         return images[0], images[1]
 
 
-def load(path: Path | str, backend: str = "auto", threads: int = 2) -> Engine:
+def load(path: Path | str, backend: str = "auto", threads: int = 2, *, check: bool = True) -> Engine:
     """Load a bundle.
 
     Args:
@@ -146,11 +146,13 @@ def load(path: Path | str, backend: str = "auto", threads: int = 2) -> Engine:
             plans that `canthus build` made; `auto` takes the fastest of those that are here and answer as the bundle
             says. That is measured, in about a second; `Engine.why` tells in one line, and why others were passed over.
         threads: that one call of `prime` or `react` may use.
+        check: replay the golden vectors of an INT8 or float16 bundle, and refuse what answers otherwise on this
+            machine. It takes as long as some twenty answers.
 
     Raises:
         BundleError: the file is damaged, was tampered with, or is no bundle.
-        EngineError: an unknown backend, or no runtime here can run it.
+        EngineError: an unknown backend, no runtime here can run it, or none answers as it should.
     """
     from canthus.backends import open_engine
 
-    return open_engine(read_bundle(path), backend, threads)
+    return open_engine(read_bundle(path), backend, threads, check=check)

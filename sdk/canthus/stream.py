@@ -73,7 +73,7 @@ class Stream:
         self.engine = engine
         self.sensor = sensor
         height, width = engine.image_size
-        self.roi = _centred(sensor, (width, height)) if roi is None else roi
+        self.roi = centred(sensor, (width, height)) if roi is None else roi
         left, top, roi_width, roi_height = self.roi
         box = (left, top, left + roi_width, top + roi_height)
         try:
@@ -266,7 +266,7 @@ class Stream:
         )
 
 
-def _centred(sensor: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
+def centred(sensor: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
     """The largest centred rectangle (left, top, width, height) of an aspect (width, height) in a sensor."""
     width = min(sensor[0], round(sensor[1] * aspect[0] / aspect[1]))
     height = min(sensor[1], round(sensor[0] * aspect[1] / aspect[0]))

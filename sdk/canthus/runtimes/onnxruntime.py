@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from canthus._native import multiplies_int8_exactly
 from canthus.errors import EngineError
 from canthus.runtimes import Floats, Images, Reaction
 from canthus.runtimes.onnx_parts import Part, split
@@ -23,6 +24,7 @@ class OnnxRuntime:
         threads: that a graph may use.
         operators: canthus's operator library; None runs the portable function bodies instead.
         as_written: run every operator as the graph has it, none fused with another.
+        in_float32: compute in float32 what an INT8 graph would in INT8, to compare with.
 
     Raises:
         EngineError: ONNX Runtime is not installed, or a graph is none that it can run.
@@ -31,12 +33,19 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(
-        self, prime: bytes, react: bytes, threads: int, operators: Path | None, *, as_written: bool = False
+        self,
+        prime: bytes,
+        react: bytes,
+        threads: int,
+        operators: Path | None,
+        *,
+        as_written: bool = False,
+        in_float32: bool = False,
     ) -> None:
         self._beside = ThreadPoolExecutor(1, "canthus-encoder")
         if threads > 1:
             self._beside.submit(int).result()  # its thread is there before the first frame
-        self._operators, self._as_written = operators, as_written
+        self._operators, self._as_written, self._in_float32 = operators, as_written, in_float32
         self._prime, self._react = (
             self._open(name, graph, signature, threads)
             for name, graph, signature in (("prime.onnx", prime, PRIME), ("react.onnx", react, REACT))
@@ -58,7 +67,9 @@ class OnnxRuntime:
         return self._open_session(name, part, threads)
 
     def _open_session(self, name: str, part: Part, threads: int) -> Any:
-        return open_session(name, part.model, threads, self._operators, as_written=self._as_written)
+        return open_session(
+            name, part.model, threads, self._operators, as_written=self._as_written, in_float32=self._in_float32
+        )
 
     def _open(self, name: str, graph: bytes, signature: tuple[Sequence[str], Sequence[str]], threads: int) -> _Graph:
         encoders = ("frame", "event") if self._splits(threads) else ()
@@ -115,7 +126,9 @@ class _Graph(NamedTuple):
         return [values[name] for name in self.outputs]
 
 
-def open_session(name: str, graph: bytes, threads: int, operators: Path | None, *, as_written: bool = False) -> Any:
+def open_session(
+    name: str, graph: bytes, threads: int, operators: Path | None, *, as_written: bool = False, in_float32: bool = False
+) -> Any:
     """An `onnxruntime.InferenceSession` for a graph, which errors call `name`, on the CPU.
 
     Raises:
@@ -125,16 +138,25 @@ def open_session(name: str, graph: bytes, threads: int, operators: Path | None, 
         import onnxruntime
     except ImportError as error:
         raise EngineError("ONNX Runtime is not installed: pip install 'canthus[cpu]'") from error
-    options = session_options(threads, operators, as_written=as_written)
+    options = session_options(threads, operators, as_written=as_written, in_float32=in_float32)
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        # This one lets rounding to 8 bits do what a ReLU does, and so takes the ReLU away.
+        without = ["ReluQuantRewrite"] if in_float32 else None
+        return onnxruntime.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=without
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
         reason = str(error).splitlines()[0]
         raise EngineError(f"{name}: ONNX Runtime {onnxruntime.__version__} can't run it ({reason})") from error
 
 
-def session_options(threads: int, operators: Path | None, *, as_written: bool = False) -> Any:
-    """`onnxruntime.SessionOptions` for any of a bundle's graphs; the arguments are those of `OnnxRuntime`."""
+def session_options(threads: int, operators: Path | None, *, as_written: bool = False, in_float32: bool = False) -> Any:
+    """`onnxruntime.SessionOptions` for any of a bundle's graphs; the arguments are those of `OnnxRuntime`.
+
+    INT8 gives the same answers on every processor. On an x86 without VNNI, ONNX Runtime would add the products of two
+    8-bit weights in 16 bits, and saturate (onnxruntime#6004); there it is told to add in 32. Layers whose weights take
+    7 bits, and so can't saturate, it leaves as they are: fast.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -142,10 +164,15 @@ def session_options(threads: int, operators: Path | None, *, as_written: bool = 
     options.log_severity_level = 4
     if as_written:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if in_float32:  # what is rounded to 8 bits and back is left as it is
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        options.add_session_config_entry("session.enable_quant_qdq_cleanup", "1")
     # Two sessions take turns: one's idle threads must not spin while the other works.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A graph is data from outside: it may name no other file to read weights from.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
+    if not multiplies_int8_exactly():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if operators is not None:
         options.register_custom_ops_library(str(operators))
     return options
