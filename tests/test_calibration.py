@@ -135,7 +135,7 @@ def test_verify_fails_for_another_network(exported, small_bundle, monkeypatch, c
     from canthus import verify
 
     def other(golden):
-        return lambda bundle: type(golden)(golden.frame, golden.event, golden.logits[::-1].copy())
+        return lambda bundle: type(golden)(golden.frame, golden.event, golden.logits[::-1].copy(), golden.light)
 
     golden = verify.Golden.from_bundle(canthus.read_bundle(exported))
     monkeypatch.setattr("canthus.cli.verify.Golden.from_bundle", other(golden))
@@ -231,14 +231,15 @@ def test_every_layer_alone_changes_little_and_some(float_graphs, drawn):
 
 
 LAYERS = [Layer(f"prime.{number}", str(number), (), f"result {number}", 1) for number in range(20)]
-COSTS = {layer.name: {"Low": float(place)} for place, layer in enumerate(LAYERS)}
+# Each costs twice what the one before does: within a factor of two, the one that runs first comes first.
+COSTS = {layer.name: {"Low": 2.0**place if place else 0.0} for place, layer in enumerate(LAYERS)}
 
 
 def always(in_float):
     return True
 
 
-@pytest.mark.parametrize("about", [-1.0, 0.0, 30.0, 100.0, 1e9])  # guesses 20, 19, 12, 6 and none
+@pytest.mark.parametrize("about", [-1.0, 0.0, 254.0, 16382.0, 1e9])  # guesses 20, 19, 12, 6 and none
 @pytest.mark.parametrize("needed", [0, 1, 2, 7, 19, 20])
 def test_fallback_keeps_as_few_as_needed(needed, about):
     trials = []
@@ -277,6 +278,15 @@ def test_layers_whose_result_is_read_unrounded_are_dragged_along(float_graphs):
     assert dragged("react.event.fc") == {"react.event.fc"}
 
 
+def test_of_layers_that_cost_about_the_same_the_first_goes_first():
+    """Else how a processor adds up floats would choose."""
+    costs = {layer.name: {"Low": 1.0 + 0.01 * place} for place, layer in enumerate(LAYERS)}
+    for _ in range(2):
+        kept = fewest_in_float(LAYERS, costs, [], 1e9, lambda in_float: len(in_float) >= 3, always)
+        assert [layer.name for layer in kept] == ["prime.0", "prime.1", "prime.2"]
+        costs = {name: {"Low": 2.0 - cost["Low"] + 0.5} for name, cost in costs.items()}
+
+
 def test_layers_without_a_range_stay_in_float():
     must = [LAYERS[0]]
     assert fewest_in_float(LAYERS, COSTS, must, 1e9, always, always) == must
@@ -312,12 +322,12 @@ def test_stopped_and_begun_again(small_checkpoint, calibration_see, tmp_path, mo
     weighed = []
     with_only = Network.with_only
 
-    def counted(self, layer, *arguments):
-        if len(weighed) == 30:
+    def counted(self, layer, *arguments, narrow):
+        if layer.name == "prime.event.blocks.3.conv1" and "interrupted" not in weighed:
             weighed.append("interrupted")
             raise KeyboardInterrupt
-        weighed.append(layer.name)
-        return with_only(self, layer, *arguments)
+        weighed.append((layer.name, narrow))
+        return with_only(self, layer, *arguments, narrow=narrow)
 
     monkeypatch.setattr(Network, "with_only", counted)
     output = tmp_path / "eye.canthus"
@@ -326,7 +336,7 @@ def test_stopped_and_begun_again(small_checkpoint, calibration_see, tmp_path, mo
     monkeypatch.setattr(Network, "observe", None)  # what was observed is not observed again
     assert export(small_checkpoint, calibration_see, output) == 0
     names = [name for name in weighed if name != "interrupted"]
-    assert len(names) == len(set(names)) == 4 * 29
+    assert len(names) == len(set(names)) == 4 * (29 + 21)  # with weights of 7 bits, too; sums have none
     assert [path.name for path in tmp_path.iterdir()] == ["eye.canthus"]
 
 
@@ -435,3 +445,24 @@ def test_a_goal_asks_for_all_it_names():
     assert Goal(99.4, 0.3, 2e-5).holds({"Low": cost})
     for goal in (Goal(99.6, 0.3, 2e-5), Goal(99.4, 0.1, 2e-5), Goal(99.4, 0.3, 5e-6)):
         assert not goal.holds({"Low": cost})
+
+
+def test_what_missed_its_goal_is_said_on_the_console(small_checkpoint, calibration_see, tmp_path, monkeypatch, capsys):
+    """And so is INT8 in name: here all encoders but a layer stay in float."""
+    monkeypatch.setattr(calibrating, "GOAL", Goal(agreement=101.0, uar_loss=0.5))
+    monkeypatch.setattr(
+        calibrating, "fewest_in_float", lambda layers, *_: [one for one in layers if not one.name.endswith("frame.fc")]
+    )
+    assert export(small_checkpoint, calibration_see, tmp_path / "eye.canthus") == 0
+    told = capsys.readouterr().err
+    for lighting in LIGHTINGS:
+        assert re.search(rf"warning +{lighting}: on other volunteers .* the goal is 101 %", told)
+    assert re.search(r"warning +INT8 in little more than name: of the encoders' work \d+ % is in INT8", told)
+    assert len(canthus.read_bundle(tmp_path / "eye.canthus").manifest.calibration.warnings) == 5
+
+
+def test_no_layer_in_int8_is_no_int8_bundle(small_checkpoint, calibration_see, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(calibrating, "fewest_in_float", lambda layers, *_: list(layers))
+    assert export(small_checkpoint, calibration_see, tmp_path / "eye.canthus") == 2
+    assert "no layer of the network can be in INT8 and hold the goal" in capsys.readouterr().err
+    assert not (tmp_path / "eye.canthus").exists()
