@@ -11,3 +11,6 @@ set(CMAKE_INTERPROCEDURAL_OPTIMIZATION OFF)
 set(CMAKE_STRIP "")
 set(CMAKE_SHARED_LINKER_FLAGS_INIT -Wl,--strip-all)
 set(CMAKE_MODULE_LINKER_FLAGS_INIT -Wl,--strip-all)
+# Asked for its modules' names, the interpreter that runs here says this machine's.
+set(PYTHON_MODULE_EXTENSION $ENV{SETUPTOOLS_EXT_SUFFIX})
+set(PYTHON_MODULE_DEBUG_POSTFIX "")

@@ -18,6 +18,7 @@ case $arch in
     export ZIG=$tools/ziglang/zig ZIG_TARGET=aarch64-linux-gnu.$glibc
     export CMAKE_TOOLCHAIN_FILE=$packaging/aarch64.cmake
     export _PYTHON_HOST_PLATFORM=linux-aarch64  # the wheel's name
+    export SETUPTOOLS_EXT_SUFFIX=.cpython-${tag#cp}-aarch64-linux-gnu.so  # the module's name
     ;;
   *)
     echo "no wheel for '$arch' is known: x86_64 or aarch64" >&2
@@ -29,7 +30,6 @@ esac
 unrepaired=$(mktemp -d)
 trap 'rm -rf "$unrepaired"' EXIT
 cd "$source"
-export CMAKE_ARGS="-DPYTHON_MODULE_EXTENSION=.cpython-${tag#cp}-$arch-linux-gnu.so -DPYTHON_MODULE_DEBUG_POSTFIX="
 SKBUILD_BUILD_DIR=$build "$python" -c "
 import sys
 from scikit_build_core.build import build_wheel
