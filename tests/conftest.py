@@ -20,6 +20,14 @@ DATA = Path(__file__).parent / "data"
 sys.path.insert(0, str(DATA))
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items):
+    """Whatever runs beside what judges by wall time would be in its way."""
+    for item in items:
+        if item.get_closest_marker("wall_time"):
+            item.add_marker("alone")
+
+
 @pytest.fixture(autouse=True)
 def only_onnxruntime(monkeypatch):
     """Else each engine that is loaded would measure all others first; test_openvino.py and test_backends.py do."""

@@ -130,6 +130,7 @@ def test_a_task_that_waits_for_answers_can_be_cancelled():
     asyncio.run(main())
 
 
+@pytest.mark.wall_time
 def test_pushing_copies_and_does_not_wait(recording):
     (t, x, y, p), frames = (tuple(a.copy() for a in recording[0]), recording[1])
     engine, got = Paced(), []
@@ -176,6 +177,7 @@ def test_a_callback_that_raises_is_counted_and_told_of_once(recording, expected,
 STATES = ["fresh", "warming up", "waiting for events", "reacting", "between", "full"]
 
 
+@pytest.mark.wall_time
 @pytest.mark.parametrize("state", STATES)
 def test_stops_within_100_ms_from_any_state(state, recording):
     events, frames = recording
@@ -286,6 +288,7 @@ class Recorded:
         return iter(self.packets)
 
 
+@pytest.mark.wall_time
 def test_feed_keeps_the_recordings_pace(recording):
     events, frames = recording
     with LiveStream(StandInEngine(), SENSOR) as live:
@@ -297,6 +300,7 @@ def test_feed_keeps_the_recordings_pace(recording):
         assert live.health.frames.came == 10 and live.health.packets.came == 10
 
 
+@pytest.mark.wall_time
 def test_feed_stops_when_told(recording):
     stop = threading.Event()
     with LiveStream(StandInEngine(), SENSOR) as live:

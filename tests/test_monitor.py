@@ -129,6 +129,7 @@ def test_nothing_of_a_request_is_logged(remote, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.wall_time
 @pytest.mark.parametrize(
     "request_bytes",
     [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000, b"\x16\x03\x01\r\n\r\n", b"GET\r\n\r\n", b"\r\n\r\n"],
@@ -262,6 +263,7 @@ def test_what_is_no_number_is_told_as_none():
     assert all([p is None for p in a["probabilities"]] == [i in (3, 4) for i in range(7)] for a in answers)
 
 
+@pytest.mark.wall_time
 def test_pages_that_take_nothing_are_in_nobodys_way():
     large = (640, 480)
     source = Recorded(2.0, sensor=large, is_live=True)
@@ -304,6 +306,7 @@ def test_pages_beyond_a_few_wait_for_a_place():
     raise AssertionError("the place of one that left was not given to another")
 
 
+@pytest.mark.wall_time
 def test_closing_ends_pages_threads_and_port_at_once():
     before = set(threading.enumerate())
     with contextlib.ExitStack() as stack:

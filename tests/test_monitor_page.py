@@ -86,6 +86,7 @@ class Command:
         self.process.communicate()
 
 
+@pytest.mark.wall_time
 def test_page_shows_what_the_stream_tells_and_comes_back(page, small_bundle, recording, tmp_path):
     with Command(tmp_path, small_bundle, recording, "--port", "0") as command:
         page.goto(command.url)
