@@ -60,3 +60,10 @@ cat > "$home/python/bin/python" << END
 exec "$PWD/build/emulation/bin/qemu-aarch64" -cpu "\${CANTHUS_CPU:-neoverse-n1}" -L "$home/root" -0 "\$0" "$home/root/usr/bin/python$version" "\$@"
 END
 chmod +x "$home/python/bin/python"
+
+# Tests compile stand-ins for libraries.
+cat > "$home/python/bin/cc" << END
+#!/bin/sh
+exec "$PWD/build/wheels/tools/ziglang/zig" cc -target aarch64-linux-gnu.2.27 "\$@"
+END
+chmod +x "$home/python/bin/cc"
