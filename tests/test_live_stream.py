@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import canthus
-from canthus import LiveError, LiveStream, Stream
+from canthus import LiveError, LiveStream, Stream, _native
 from canthus.live.delivery import UNREAD
 from canthus.live.feed import feed
 from canthus.live.inbox import Inbox
@@ -336,3 +337,19 @@ def test_what_a_long_queue_took_is_given_back():
     assert full - before > 35e6
     assert after - before < 6e6
     assert len(kept) == 150
+
+
+@pytest.mark.parametrize("end", [Inbox.close, lambda inbox: (inbox.take(), inbox.take())])
+def test_nobody_who_pushes_waits_while_memory_is_given_back(end, monkeypatch):
+    inbox, release, held = Inbox(), _native.release_free_memory, []
+
+    def watched():
+        with ThreadPoolExecutor(1) as other:
+            free = other.submit(lambda: inbox.arrived.acquire(blocking=False) and not inbox.arrived.release())
+            held.append(not free.result())
+        release()
+
+    monkeypatch.setattr(_native, "release_free_memory", watched)
+    inbox.put_events(tuple(np.zeros(300_000, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8)), 0)
+    end(inbox)
+    assert held == [False]
