@@ -18,7 +18,8 @@ took() {  # what
 bash tests/emulation/arm64.sh
 took "set-up"
 
-if [ -n "$(find sdk model calibration exporter tests/emulation/export.py examples -newer "$exported/complete" 2>&1 | head -1)" ]; then
+sources="sdk model calibration exporter examples tests/emulation/export.py tests/small_network.py tests/see_folder.py"
+if [ ! -f "$exported/complete" ] || [ -n "$(find $sources -type f -not -name '*.pyc' -newer "$exported/complete")" ]; then
   rm -rf "$exported"
   .venv/bin/python tests/emulation/export.py "$exported"
   touch "$exported/complete"
@@ -40,6 +41,15 @@ took "verify and run"
 
 export CANTHUS_EXPORTED=$exported OMP_NUM_THREADS=1 PATH=$home/python/bin:$PATH PYTHONPATH=$PWD/tests/emulation
 tests="$home/python/bin/python -m pytest -p left_out -p no:cacheprovider"
-$tests -m "not wall_time and not alone" -n 2 --dist loadfile
-$tests -m "not wall_time and alone" tests/test_monitor.py tests/test_cameras.py
+{
+  $tests -m "not wall_time and not alone" -n 2 --dist loadfile
+  $tests -m "not wall_time and alone" tests/test_monitor.py tests/test_cameras.py
+} | tee "$home/tests.log"
 took "tests"
+
+passed=$(sed -nE 's/^=+ .*\b([0-9]+) passed.*/\1/p' "$home/tests.log" | awk '{ all += $1 } END { print all + 0 }')
+echo "arm64: $passed tests passed"
+if [ "$passed" -lt 700 ]; then
+  echo "there were 700 and more: some are skipped for a reason that is new" >&2
+  exit 1
+fi

@@ -35,8 +35,8 @@ fi
 packages=$home/python/lib/python$version/site-packages
 install() {
   $bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --implementation cp \
-    --python-version "$version" --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
-    --platform manylinux2014_aarch64 --constraint constraints.txt --target "$packages" "$@"
+    --python-version "$version" $(printf -- '--platform manylinux_2_%s_aarch64 ' {28..17}) \
+    --constraint constraints.txt --target "$packages" "$@"
 }
 if [ constraints.txt -nt "$packages/complete" ]; then
   rm -rf "$packages"
@@ -44,12 +44,12 @@ if [ constraints.txt -nt "$packages/complete" ]; then
   touch "$packages/complete"
 fi
 
-if [ -n "$(find CMakeLists.txt pyproject.toml csrc sdk model calibration exporter packaging -newer "$packages/canthus" 2> /dev/null | head -1)" ] ||
-  [ ! -d "$packages/canthus" ]; then
+sources="CMakeLists.txt pyproject.toml csrc sdk model calibration exporter packaging"
+if [ ! -f "$packages/canthus-complete" ] || [ -n "$(find $sources -type f -not -name '*.pyc' -newer "$packages/canthus-complete")" ]; then
   rm -rf "$home/wheels"
   bash packaging/wheel.sh aarch64 "cp${version/./}" "$home/wheels"
   install --upgrade --no-deps "$home"/wheels/*.whl
-  touch "$packages/canthus"
+  touch "$packages/canthus-complete"
 fi
 
 # As a virtual environment's, so that Python finds the packages by where it is started.
