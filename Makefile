@@ -2,13 +2,14 @@
 # make test   every test        make lint   every check        make clean   remove what these made
 # make demo-paper   a network of the paper's size        make checkpoint   train the demo's network again
 # make sanitize   the tests of the C++ code, watched for wrong addresses, undefined behaviour and races
+# make test-arm64   the tests of what runs on a device, as on 64-bit Arm, under emulation
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CUDA_COMPILER := nvidia-cuda-nvcc nvidia-cuda-cccl nvidia-cuda-cuobjdump
 NATIVE := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: install demo demo-paper checkpoint test sanitize lint format clean
+.PHONY: install demo demo-paper checkpoint test sanitize test-arm64 lint format clean
 
 # torch is asked for by exact version, first, so that a CPU build present on the machine is taken.
 # nvcc comes along, so that the CUDA kernels are built; CUDACXX=/path/to/nvcc takes another.
@@ -58,6 +59,9 @@ test: install
 
 sanitize: install
 	bash tests/sanitize.sh
+
+test-arm64: install
+	bash tests/arm64.sh
 
 lint: install
 	$(BIN)/ruff check .

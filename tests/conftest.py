@@ -16,8 +16,19 @@ if "CANTHUS_NATIVE" in os.environ:  # another build of the C++ code, see sanitiz
 
 from canthus.cli import main
 
+EXPORTED = os.environ.get("CANTHUS_EXPORTED")
+"""A folder of bundles and a recording, for where there is no PyTorch: see tests/emulation/export.py."""
+
 DATA = Path(__file__).parent / "data"
 sys.path.insert(0, str(DATA))
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items):
+    """Whatever runs beside what judges by wall time would be in its way."""
+    for item in items:
+        if item.get_closest_marker("wall_time"):
+            item.add_marker("alone")
 
 
 @pytest.fixture(autouse=True)
@@ -62,17 +73,21 @@ def small_checkpoint(small_network, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def small_bundle(small_checkpoint, annotation, tmp_path_factory):
+def small_bundle(request, annotation, tmp_path_factory):
+    if EXPORTED:
+        return Path(EXPORTED) / "small.canthus"
     from canthus_exporter.export import export
 
     path = tmp_path_factory.mktemp("bundle") / "small.canthus"
-    export(small_checkpoint, annotation, path)
+    export(request.getfixturevalue("small_checkpoint"), annotation, path)
     return path
 
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory):
     """One second of a moving eye."""
+    if EXPORTED:
+        return Path(EXPORTED) / "eye.aedat4"
     path = tmp_path_factory.mktemp("recording") / "eye.aedat4"
     assert main(["synthesize", str(path), "--seconds", "1"]) == 0
     return path

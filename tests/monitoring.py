@@ -38,7 +38,7 @@ class Recorded:
 
 def get(url, path="/", headers=None, method="GET"):
     """The answer, read and closed: status, headers, body."""
-    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=60)
     try:
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
@@ -51,7 +51,7 @@ class Reader:
     """Reads a monitor's updates, as a page does."""
 
     def __init__(self, url, path="/live"):
-        self._connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=5)
+        self._connection = http.client.HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=60)
         self._connection.request("GET", path)
         self._response = self._connection.getresponse()
         assert self._response.status == 200
@@ -63,9 +63,9 @@ class Reader:
 
     def until(self, *states):
         """All updates until the first of such a state."""
-        updates, end = [], time.monotonic() + 15
+        updates, end = [], time.monotonic() + 60
         for update in self:
-            assert time.monotonic() < end, f"nothing of {states} for 15 s"
+            assert time.monotonic() < end, f"nothing of {states} for 60 s"
             updates.append(update)
             if update.get("state") in states:
                 return updates

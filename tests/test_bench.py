@@ -67,6 +67,7 @@ def measure(engine, loop=None, **settings):
     return measure_engine(engine, Settings(**{"seconds": 1.5, **settings}), loop or small_loop())
 
 
+@pytest.mark.wall_time
 def test_books_balance_and_answers_are_the_synchronous_streams():
     result = measure(Engine())
     assert result.passed, result.checks
@@ -80,6 +81,7 @@ def test_books_balance_and_answers_are_the_synchronous_streams():
     assert {"processor", "cores"} < set(result.settings)
 
 
+@pytest.mark.wall_time
 def test_an_engine_that_hangs_once_shows_in_the_frames_that_waited():
     """At 100 frames a second a pause of 300 ms makes 30 of 150 wait, half of them more than 150 ms."""
     paused = REFERENCE + 120
@@ -111,6 +113,7 @@ def test_an_engine_that_breaks_gives_figures_and_a_failed_check():
     assert result.ledgers["frames"].balanced
 
 
+@pytest.mark.wall_time
 def test_flat_out_pushes_when_the_answer_is_there():
     result = measure(Engine(lambda n: time.sleep(0.005)), flat_out=True, seconds=1)
     assert 20 < result.figures["answers_per_second"] < 200  # 5 ms each at least; the machine may be busy
@@ -126,6 +129,7 @@ def test_faults_are_put_in_and_the_books_balance():
     assert result.ledgers["packets"].ended.keys() >= {"malformed"} and result.figures["missed_frames"] > 0
 
 
+@pytest.mark.wall_time
 def test_speed_pushes_the_same_content_in_less_time():
     start = time.monotonic()
     result = measure(Engine(), small_loop(frames_per_second=40, frames=20), speed=4, seconds=0.5)
@@ -184,6 +188,7 @@ def test_figures_and_page_are_written_whole(measured):
     assert str(measured.parent) not in everything
 
 
+@pytest.mark.wall_time
 def test_the_same_again_is_no_regression_and_half_the_time_before_is_one(measured, small_bundle, tmp_path, capsys):
     command = ["bench", str(small_bundle), *LOAD, "--baseline", str(measured / "now.json"), "--max-regression", "5000%"]
     assert main(command) == 0
@@ -223,12 +228,11 @@ def test_the_same_again_is_no_regression_and_half_the_time_before_is_one(measure
 def test_bad_input_is_told_before_anything_runs(measured, small_bundle, monkeypatch, capsys, message, arguments):
     monkeypatch.chdir(measured)
     Path("other.json").write_text("{}")
-    start = time.monotonic()
     assert main(["bench", str(small_bundle), *arguments]) == 2
-    assert time.monotonic() - start < 5
     out, error = capsys.readouterr()
     Path("other.json").unlink()
-    assert out == "" and message in error and error.startswith("canthus: error: ")
+    assert out == "" and message in error
+    assert error.startswith("canthus: error: ")  # what runs says first that it does
     assert len(list(measured.iterdir())) == 2
 
 

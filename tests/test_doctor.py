@@ -374,6 +374,7 @@ def test_no_camera(machine, monkeypatch, user, rule, warned):
 
 
 def test_without_dv_processing(monkeypatch):
-    monkeypatch.setattr(cameras, "installed_version", lambda name: None)
+    monkeypatch.setitem(sys.modules, "dv_processing", None)
     finding = found(list(cameras.examine_cameras()), "cameras", "dv-processing")
     assert (finding.mark, finding.remedy) == ("missing", "pip install 'canthus[camera]'")
+    assert finding.fact == "dv-processing isn't installed: no AEDAT4 recordings, no cameras"

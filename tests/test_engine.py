@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import onnx
 import pytest
-import torch
 
 import canthus
 from canthus.engine import Engine
@@ -27,7 +26,9 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (2, 3, 2, 100, 100), dtype=np.uint8)
 
 
-def test_answers_as_the_network(engine, small_network, images):
+def test_answers_as_the_network(engine, request, images):
+    torch = pytest.importorskip("torch")
+    small_network = request.getfixturevalue("small_network")
     frame, event = images
     expected = small_network(torch.from_numpy(frame), torch.from_numpy(event)).numpy()
     answer = engine.react(frame[:, 1], event[:, 1], engine.prime(frame[:, 0], event[:, 0]))

@@ -250,7 +250,7 @@ def test_nothing_is_left_when_drawing_is_interrupted(tmp_path, monkeypatch, caps
 
 def test_without_matplotlib(tmp_path, monkeypatch, capsys):
     folder = write(tmp_path / "r", RUNS)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["evaluate", "--results", str(folder)]) == 0
     assert main(["evaluate", "--results", str(folder), "-o", str(tmp_path / "new")]) == 2
     assert "pip install 'canthus[train]'" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from canthus._native import EventWindow
@@ -80,7 +80,7 @@ def test_image_is_the_makers_frame_but_for_the_rounding_of_no_change():
     np.testing.assert_array_equal(image, np.where(frame == 128, 127, frame))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     contribution=st.floats(2**-7, 1.0, width=32),
     neutral=st.floats(0.0, 1.0, width=32, allow_subnormal=False),

@@ -285,7 +285,7 @@ def test_the_stream_takes_whatever_is_pushed():
 def test_the_threaded_stream_takes_all_of_it_at_once():
     answers = []
     source = FaultySource(Source(seconds=1.8), set(FAULTS) - {"event storm"}, 3, until_us=700_000)
-    with LiveStream(StandInEngine(), SENSOR, on_expression=answers.append) as live:
+    with LiveStream(StandInEngine(), SENSOR, on_expression=answers.append, deadline_us=60_000_000) as live:
         feed(source, live, threading.Event())
         assert live.drain(30)
         health = live.health

@@ -1,6 +1,7 @@
 """The monitor and its server: who is let in, what is told, and that nobody is in the way of the stream."""
 
 import contextlib
+import http.client
 import socket
 import threading
 import time
@@ -30,6 +31,14 @@ def served(source=None, host="127.0.0.1", engine=None):
         PageServer(monitor, host, port=0) as server,
     ):
         yield monitor, server.url
+
+
+def until(condition):
+    """Whether it comes to hold; after a minute something hangs."""
+    end = time.monotonic() + 60
+    while not (holds := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return holds
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +138,7 @@ def test_nothing_of_a_request_is_logged(remote, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.wall_time
 @pytest.mark.parametrize(
     "request_bytes",
     [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000, b"\x16\x03\x01\r\n\r\n", b"GET\r\n\r\n", b"\r\n\r\n"],
@@ -154,6 +164,13 @@ def test_who_sends_no_request_is_let_go(monkeypatch):
         assert connection.recv(1) == b""
 
 
+def is_let_in(url):
+    try:
+        return get(url)[0] == 200
+    except (ConnectionError, http.client.HTTPException):
+        return False
+
+
 def test_connections_are_bounded(monkeypatch):
     monkeypatch.setattr("canthus.monitor.server._CONNECTIONS", 3)
     with served() as (_, url), contextlib.ExitStack() as stack:
@@ -161,8 +178,7 @@ def test_connections_are_bounded(monkeypatch):
         idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5)) for _ in range(4)]
         assert idle[3].recv(1) == b""
         idle[0].close()
-        time.sleep(0.1)
-        assert get(url)[0] == 200
+        assert until(lambda: is_let_in(url))
 
 
 @pytest.mark.parametrize("host, port", [("192.0.2.1", 0), ("no.such.host.invalid", 0), ("127.0.0.1", 99_999), ("", -1)])
@@ -178,33 +194,40 @@ def test_a_port_that_is_taken_is_one_clear_error(local):
 
 
 def test_page_is_told_every_answer_the_newest_images_and_how_it_ended():
-    source = Recorded()
+    source = Recorded(1.5)
     with served(source) as (_, url):
         about, *updates = Reader(url).until("ended")
     assert about["about"]["labels"] == list(StandInEngine.labels)
     assert about["about"]["roi"] == [4, 0, 26, 26]
     answers = [answer for update in updates for answer in update["answers"]]
-    expected = list(canthus.watch(StandInEngine(), source))
-    assert len(answers) >= len(expected) - 3  # a machine that does much else may leave out frames
-    by_time = {e.time_us: e for e in expected}
+    by_time = {e.time_us: e for e in canthus.watch(StandInEngine(), source)}
+    # A machine that does much else leaves out frames: compared are the answers that had the frame 0.4 s before theirs.
+    a_span_before = {t: before for (before, _), (t, _) in zip(source.frames, source.frames[12:], strict=False)}
+    answered = {answer["time_us"] for answer in answers}
+    compared = 0
     for answer in answers:
         e = by_time[answer["time_us"]]
-        if "events" not in answer["missing"]:
+        if a_span_before[e.time_us] in answered:
+            compared += 1
             assert e.labels[answer["label"]] == e.label
             assert answer["probabilities"] == pytest.approx(e.probabilities.tolist(), abs=1e-4)
+    assert compared > 5
     assert [a["at"] for a in answers] == sorted(a["at"] for a in answers)
     pictures = [update["picture"] for update in updates if "picture" in update]
     assert len({p["time_us"] for p in pictures}) == len(pictures) > 5
-    window = EventWindow(*SENSOR)
-    window.push(*prepare(canthus.Events(*source.events)))
+    window, begin = EventWindow(*SENSOR), 0
     frames = dict(source.frames)
     for picture in pictures[1:]:  # before the first, no events were kept
+        end = int(np.searchsorted(source.events[0], picture["time_us"], "right"))
+        window.push(*prepare(canthus.Events(*(array[begin:end] for array in source.events))))
+        begin = end
         np.testing.assert_array_equal(decode(picture, "frame", SENSOR), frames[picture["time_us"]])
         np.testing.assert_array_equal(decode(picture, "event", SENSOR), window.image(picture["time_us"], WINDOW_US))
     assert pictures[-1]["time_us"] == source.frames[-1][0]
     health = updates[-1]["health"]
     for book, came in (("frames", len(source.frames)), ("events", len(source.events[0]))):
         assert health[book]["came"] == came == sum(health[book]["ended"].values())
+    assert len(answers) == health["frames"]["ended"]["answered"]
     assert updates[-1]["costs_us"].keys() == {"accumulate", "resize", "react", "prime"}
 
 
@@ -221,7 +244,7 @@ def test_a_recording_waits_for_the_first_page():
         assert not monitor.over.wait(0.3)
         assert monitor._live.health.frames.came == 0
         next(monitor.updates())
-        assert monitor.over.wait(5)
+        assert monitor.over.wait(60)
 
 
 @pytest.mark.parametrize("damaged", [2**61, -(2**61), 10**15 + 3600 * 10**6])
@@ -235,7 +258,7 @@ def test_a_damaged_time_in_a_recording_is_not_waited_for(damaged):
 
 def test_a_camera_waits_for_nobody():
     with Monitor(StandInEngine(), Recorded(is_live=True), "") as monitor:
-        assert monitor.over.wait(5)
+        assert monitor.over.wait(60)
         assert monitor._live.health.frames.came > 10
 
 
@@ -262,9 +285,10 @@ def test_what_is_no_number_is_told_as_none():
     assert all([p is None for p in a["probabilities"]] == [i in (3, 4) for i in range(7)] for a in answers)
 
 
+@pytest.mark.wall_time
 def test_pages_that_take_nothing_are_in_nobodys_way():
     large = (640, 480)
-    source = Recorded(2.0, sensor=large, is_live=True)
+    source = Recorded(4.0, sensor=large, is_live=True)  # many more pictures than connections hold
     with contextlib.ExitStack() as stack:
         _, url = stack.enter_context(served(source))
         slow = [stack.enter_context(_deaf(url)) for _ in range(WATCHERS - 1)]
@@ -284,9 +308,8 @@ def test_pages_that_take_nothing_are_in_nobodys_way():
 def test_who_takes_nothing_for_long_is_let_go(monkeypatch):
     monkeypatch.setattr("canthus.monitor.server._WRITE_SECONDS", 0.2)
     with served(Recorded(1.0, sensor=(640, 480), is_live=True)) as (monitor, url), _deaf(url):
-        monitor.over.wait(5)
-        time.sleep(0.4)
-        assert not [t for t in threading.enumerate() if "process_request_thread" in t.name]
+        assert monitor.over.wait(60)
+        assert until(lambda: not [t for t in threading.enumerate() if "process_request_thread" in t.name])
 
 
 def test_pages_beyond_a_few_wait_for_a_place():
@@ -296,14 +319,10 @@ def test_pages_beyond_a_few_wait_for_a_place():
             assert "about" in next(iter(reader))
         assert [update["state"] for update in Reader(url)] == ["full"]
         readers[1].close()
-        for _ in range(20):
-            time.sleep(0.1)
-            reader = Reader(url)
-            if "about" in next(iter(reader)):
-                return
-    raise AssertionError("the place of one that left was not given to another")
+        assert until(lambda: "about" in next(iter(Reader(url)))), "the place of one that left is given to nobody"
 
 
+@pytest.mark.wall_time
 def test_closing_ends_pages_threads_and_port_at_once():
     before = set(threading.enumerate())
     with contextlib.ExitStack() as stack:

@@ -86,6 +86,7 @@ class Command:
         self.process.communicate()
 
 
+@pytest.mark.wall_time
 def test_page_shows_what_the_stream_tells_and_comes_back(page, small_bundle, recording, tmp_path):
     with Command(tmp_path, small_bundle, recording, "--port", "0") as command:
         page.goto(command.url)
@@ -200,7 +201,10 @@ def test_what_is_missing_and_where_it_broke_off_is_shown(page):
         page.goto(server.url)
         expect(page, "#state").to_have_text("eye.aedat4: breaks off at 7 us")
         assert page.inner_text("#title") == "<b>eye</b>"
-        expect(page, "#missing").to_have_text("missing: events")
+        # On a busy machine frames are superseded, and what is missing may be the first moment, too.
+        missing = Reader(server.url).until("failed")[-1]["answers"][-1]["missing"]
+        assert missing[0] == "events"
+        expect(page, "#missing").to_have_text("missing: " + ", ".join(missing))
         assert page.complaints == []
 
 

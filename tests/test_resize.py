@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from canthus._native import Resize
@@ -28,7 +28,7 @@ def resizes(draw):
     return width, height, box, draw(st.integers(1, 120)), draw(st.integers(1, 120))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=resizes(), seed=st.integers(0, 2**31), levels=st.sampled_from([2, 256]))
 @example(case=(1, 1, (0, 0, 1, 1), 1, 1), seed=0, levels=256)
 @example(case=(1, 90, (0, 0, 1, 90), 120, 1), seed=0, levels=2)

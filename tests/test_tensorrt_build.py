@@ -1,6 +1,7 @@
 """canthus build: plans are built for real, here with TensorRT-RTX and no GPU."""
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -214,7 +215,7 @@ def test_what_runs_on_the_gpu_here(rtx, monkeypatch):
     monkeypatch.setattr(destination, "find_gpu", lambda: A_GPU)
     assert destination.destinations_here() == [rtx] and destination.destination("this") == rtx
     monkeypatch.setattr(destination, "find_gpu", lambda: replace(A_GPU, compute_capability=(9, 0)))
-    with pytest.raises(EngineError, match=r"TensorRT is not installed: .* pip install 'canthus\[tensorrt\]'"):
+    with pytest.raises(EngineError, match=r"TensorRT isn't installed: .* pip install 'canthus\[tensorrt\]'"):
         destination.destinations_here()
 
 
@@ -232,8 +233,8 @@ def test_old_libraries_are_refused(rtx, monkeypatch, version, usable):
 
 
 def test_without_the_library(monkeypatch):
-    monkeypatch.setitem(library._MODULE, "tensorrt_rtx", "no_such_module")
-    with pytest.raises(EngineError, match=r"TensorRT-RTX is not installed: pip install 'canthus\[tensorrt-rtx\]'"):
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx_bindings", None)
+    with pytest.raises(EngineError, match=r"TensorRT-RTX isn't installed: pip install 'canthus\[tensorrt-rtx\]'"):
         library.open_library.__wrapped__("tensorrt_rtx")
 
 

@@ -268,4 +268,5 @@ def test_without_lightning(tmp_path, monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "lightning", None)
     assert main(["train", str(tmp_path), "-o", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err == "canthus: error: training needs lightning: pip install 'canthus[train]'\n"
+    told = "can't train: lightning isn't installed: pip install 'canthus[train]'"
+    assert capsys.readouterr().err == f"canthus: error: {told}\n"

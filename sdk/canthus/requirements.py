@@ -7,23 +7,14 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from canthus import _native
 from canthus.errors import EngineError
 from canthus.gpu import Gpu, find_gpu, why_no_gpu
+from canthus.imports import Lack, import_lack
 from canthus.needed_libraries import needed_libraries
 from canthus.operators import library_path
-
-
-class Lack(NamedTuple):
-    """What is missing, and what to do about it, where that isn't said with it."""
-
-    what: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.remedy}" if self.remedy else self.what
 
 
 def missing(backend: str) -> str | None:
@@ -102,7 +93,7 @@ def _cuda_provider(gpu: Gpu) -> Lack | None:
     try:
         import onnxruntime
     except ImportError as error:
-        return Lack(f"onnxruntime can't be imported ({error})", "install it again")
+        return import_lack(error, "onnxruntime", _install_with_cuda(gpu))
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         if plain and with_cuda:
             return Lack(

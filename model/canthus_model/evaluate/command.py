@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from canthus.errors import EvaluationError
+from canthus.imports import import_lack
 from canthus_model.evaluate.figures import Figures, figures
 from canthus_model.evaluate.folder import check_folder, filling
 from canthus_model.evaluate.picture import check_matplotlib, draw_confusion
@@ -110,7 +111,8 @@ def _from_model(arguments: argparse.Namespace) -> None:
         from canthus_model.see.dataset import open_see
         from canthus_model.see.moments import Clips
     except ImportError as error:
-        raise EvaluationError(f"evaluating a model needs {error.name}: pip install 'canthus[cpu,train]'") from error
+        lack = import_lack(error, "torch", "pip install 'canthus[cpu,train]'")
+        raise EvaluationError(f"a model can't be evaluated: {lack}") from error
     check_model(arguments.model)
     torch.set_num_threads(arguments.threads)
     with progress("looking for the images") as report:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.errors import EvaluationError
+from canthus.imports import import_lack
 from canthus_model.evaluate.figures import EMOTIONS, Figures
 from canthus_model.see.names import LIGHTINGS
 
@@ -23,7 +24,8 @@ def check_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise EvaluationError("the confusion matrix needs Matplotlib: pip install 'canthus[train]'") from error
+        lack = import_lack(error, "matplotlib", "pip install 'canthus[train]'")
+        raise EvaluationError(f"the confusion matrix can't be drawn: {lack}") from error
 
 
 def draw_confusion(figures: Figures, path: Path) -> None:

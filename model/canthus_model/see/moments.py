@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from canthus.errors import DataSetError
+from canthus.imports import import_lack
 from canthus_model.see.clips import middle_clip, random_clip
 from canthus_model.see.dataset import See, image_path
 
@@ -103,7 +104,8 @@ def _size_of(path: Path) -> tuple[int, int]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise DataSetError("reading SEE needs Pillow: pip install 'canthus[see]'") from error
+        lack = import_lack(error, "PIL", "pip install 'canthus[see]'")
+        raise DataSetError(f"SEE can't be read: {lack}") from error
     try:
         with Image.open(path) as image:
             return image.size

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from canthus.errors import RecordingError
+from canthus.imports import import_lack
 from canthus_model.progress import progress
 
 LONGEST = 3600  # seconds
@@ -99,7 +100,8 @@ def _make_data_set(arguments: argparse.Namespace) -> None:
     try:
         from canthus_model.synthesize.data_set import write_data_set
     except ImportError as error:
-        raise RecordingError(f"--like see needs {error.name}: pip install 'canthus[train]'") from error
+        lack = import_lack(error, "torch", "pip install 'canthus[train]'")
+        raise RecordingError(f"--like see: {lack}") from error
 
     begin = time.perf_counter()
     volunteers = VOLUNTEERS if arguments.volunteers is None else arguments.volunteers

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from canthus.errors import RecordingError
+from canthus.imports import import_lack
 
 COLUMNS = 6
 WINDOW = 33_333  # microseconds of events shown, centred on the frame's exposure
@@ -18,7 +19,8 @@ def check(path: Path) -> None:
     try:
         import PIL.Image  # noqa: F401
     except ImportError as error:
-        raise RecordingError("--preview needs Pillow: pip install 'canthus[see]'") from error
+        lack = import_lack(error, "PIL", "pip install 'canthus[see]'")
+        raise RecordingError(f"--preview: {lack}") from error
     if path.suffix.lower() != ".png":
         raise RecordingError(f"{path}: a preview is a PNG picture; give it a name that ends in .png")
     if path.is_dir() or not path.parent.is_dir():

@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from canthus.errors import RecordingError
+from canthus.imports import import_lack
 from canthus_model.synthesize.anatomy import HEIGHT, WIDTH
 from canthus_model.synthesize.simulation import Moment
 
@@ -71,7 +72,8 @@ class _Writer:
         try:
             import dv_processing
         except ImportError as error:
-            raise RecordingError("writing AEDAT4 needs dv-processing: pip install 'canthus[camera]'") from error
+            lack = import_lack(error, "dv_processing", "pip install 'canthus[camera]'")
+            raise RecordingError(f"AEDAT4 can't be written: {lack}") from error
         self._dv = dv_processing
         config = dv_processing.io.MonoCameraWriter.Config(CAMERA_NAME)
         config.addEventStream((WIDTH, HEIGHT))

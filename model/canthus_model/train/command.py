@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from canthus.errors import TrainingError
+from canthus.imports import import_lack
 from canthus_model.progress import progress
 from canthus_model.train.recipe import PRESETS, Recipe
 
@@ -81,8 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
         from canthus_model.train.machine import Machine
         from canthus_model.train.run import check, train
     except ImportError as error:
-        package = (error.name or "").partition(".")[0]
-        raise TrainingError(f"training needs {package}: pip install 'canthus[train]'") from error
+        lack = import_lack(error, "lightning", "pip install 'canthus[train]'")
+        raise TrainingError(f"can't train: {lack}") from error
     preset = PRESETS[arguments.preset]
     recipe = _recipe(arguments, preset.recipe)
     machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers)

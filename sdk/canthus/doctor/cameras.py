@@ -9,6 +9,7 @@ from pathlib import Path
 
 from canthus.doctor import files
 from canthus.doctor.findings import Finding
+from canthus.imports import import_lack
 from canthus.requirements import installed_version
 
 _SECTION = "cameras"
@@ -22,15 +23,22 @@ _ALLOW = (
 
 
 def examine_cameras() -> Iterator[Finding]:
-    version = installed_version("dv-processing")
-    if version:
-        fact = f"{version}: reads AEDAT4 recordings, iniVation's cameras on USB, network streams"
-        yield Finding(_SECTION, "ok", "dv-processing", fact)
-    else:
-        fact = "not installed: no AEDAT4 recordings, no cameras"
-        yield Finding(_SECTION, "missing", "dv-processing", fact, "pip install 'canthus[camera]'")
+    yield _dv_processing()
     if sys.platform == "linux":
         yield from _usb()
+
+
+def _dv_processing() -> Finding:
+    """Only the attempt tells whether all is there that it needs."""
+    try:
+        import dv_processing  # noqa: F401
+    except ImportError as error:
+        lack = import_lack(error, "dv_processing", "pip install 'canthus[camera]'")
+        fact = f"{lack.what}: no AEDAT4 recordings, no cameras"
+        return Finding(_SECTION, "missing", "dv-processing", fact, lack.remedy)
+    version = installed_version("dv-processing")
+    fact = f"{version}: reads AEDAT4 recordings, iniVation's cameras on USB, network streams"
+    return Finding(_SECTION, "ok", "dv-processing", fact)
 
 
 def _usb() -> Iterator[Finding]:

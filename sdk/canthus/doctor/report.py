@@ -11,7 +11,7 @@ from itertools import groupby
 
 from canthus.doctor.findings import Finding
 from canthus.doctor.runtimes import SECTION as BACKENDS
-from canthus.requirements import Lack
+from canthus.imports import Lack
 
 _WIDEST = 100
 

@@ -6,8 +6,9 @@ import functools
 from collections.abc import Iterator
 
 from canthus.doctor.findings import Finding
+from canthus.imports import Lack, import_lack
 from canthus.operators import library_path
-from canthus.requirements import BACKENDS, Lack, find_lack, installed_version
+from canthus.requirements import BACKENDS, find_lack, installed_version
 
 SECTION = "backends"
 
@@ -63,6 +64,8 @@ def _why_onnxruntime_fails() -> Lack | None:
         import onnxruntime
 
         onnxruntime.SessionOptions().register_custom_ops_library(str(library_path()))
+    except ImportError as error:
+        return import_lack(error, "onnxruntime", "pip install 'canthus[cpu]'")
     except Exception as error:  # whatever a damaged package raises
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         return Lack(f"onnxruntime doesn't start: {reason}", "install onnxruntime again, and canthus")

@@ -113,12 +113,8 @@ class Inbox:
         """What has arrived first, None if nothing waits."""
         with self.arrived:
             if self._queue:
-                arrival = self._queue.popleft()
-                self._count_out(arrival)
-                return arrival
-            was_behind, self._was_behind = self._was_behind, False
-        if was_behind:  # else the heap would keep for ever what the longest queue took
-            _native.release_free_memory()
+                return self._pop()
+        self._give_back()
         return None
 
     @property
@@ -130,9 +126,10 @@ class Inbox:
         """Take nothing more, and end what is queued."""
         with self.arrived:
             self.closed = True
-            while (arrival := self.take()) is not None:
-                self._end(arrival, "stopped")
+            while self._queue:
+                self._end(self._pop(), "stopped")
             self.arrived.notify_all()
+        self._give_back()
 
     def end_packet(self, reason: str, events: int) -> None:
         """A whole packet ended for one reason; the caller holds the lock."""
@@ -144,6 +141,18 @@ class Inbox:
         if kind not in self._told:
             self._told.add(kind)
             logger.warning("%s; counted in `health` from now on, not told again", message)
+
+    def _pop(self) -> Arrival:
+        arrival = self._queue.popleft()
+        self._count_out(arrival)
+        return arrival
+
+    def _give_back(self) -> None:
+        """Else the heap would keep for ever what the longest queue took. Takes milliseconds: not under the lock."""
+        with self.arrived:
+            was_behind, self._was_behind = self._was_behind, False
+        if was_behind:
+            _native.release_free_memory()
 
     def _refuse_events(self, given: tuple[Any, ...], error: Exception) -> None:
         count = max((array.size for array in given if isinstance(array, np.ndarray)), default=0)

@@ -12,6 +12,7 @@ import numpy as np
 
 from canthus.errors import SourceError
 from canthus.events import Events
+from canthus.imports import import_lack
 from canthus.sources import Frame, Packet
 from canthus.sources.aedat4_salvage import is_finished, salvaged
 
@@ -72,7 +73,8 @@ class Aedat4Recording:
         try:
             import dv_processing as dv
         except ImportError as error:
-            raise SourceError(f"{self.path}: reading it needs dv-processing: pip install 'canthus[camera]'") from error
+            lack = import_lack(error, "dv_processing", "pip install 'canthus[camera]'")
+            raise SourceError(f"{self.path}: can't be read: {lack}") from error
         with contextlib.suppress(*_DAMAGED):
             return dv.io.MonoCameraRecording(str(self.path))
         # The table of contents at the end is cut off, or a packet is: without a table, dv-processing looks for

@@ -7,10 +7,12 @@ it: connecting to a server that says nothing never returns, and damaged packets 
     python -m canthus.sources.dv_child HOST PORT
 
 Messages on the standard output are a kind and the size of what follows, HEADER; then, by kind:
+    B   once, nothing: all is imported, and from now on it isn't silent for long unless it hangs
     S   once: has events?, has frames?, width, height; SENSOR
     E   events: t int64, x int16, y int16, p uint8, one array after the other
     F   a frame: time, width, height, FRAME; then its pixels
     A   nothing: still alive
+    L   what it lacks to begin at all, and on a second line the remedy, as text
     X   why it ends, as text
 """
 
@@ -25,7 +27,11 @@ from typing import Any
 
 import numpy as np
 
+from canthus.imports import import_lack
+
 HEADER, SENSOR, FRAME = struct.Struct("<cI"), struct.Struct("<??II"), struct.Struct("<qII")
+STARTS_WITHIN_S = 60
+"""Imports take a second on a fast device; a slow one that does much else may need many."""
 ALIVE_EVERY_S = 0.5
 _HANGS_AFTER_S = 10
 _NOTHING_NEW_S = 0.0005
@@ -33,20 +39,23 @@ _NOTHING_NEW_S = 0.0005
 
 def main(arguments: list[str]) -> None:
     """Read until the camera or connection is gone, or the reader of the output."""
+    _live_on(STARTS_WITHIN_S)
+    try:
+        import dv_processing as dv
+    except ImportError as error:
+        _send(b"L", "\n".join(import_lack(error, "dv_processing", "pip install 'canthus[camera]'")).encode())
+        return
     _live_on()
     try:
-        _pass_on(_open(arguments))
+        _send(b"B", b"")
+        _pass_on(_open(dv, arguments))
     except BrokenPipeError:
         return
-    except ImportError:
-        _send(b"X", b"reading it needs dv-processing: pip install 'canthus[camera]'")
     except Exception as error:  # whatever dv-processing raises
         _send(b"X", str(error).splitlines()[0].split(" [system")[0].encode())
 
 
-def _open(arguments: list[str]) -> Any:
-    import dv_processing as dv
-
+def _open(dv: Any, arguments: list[str]) -> Any:
     if arguments != ["camera"]:
         return dv.io.NetworkReader(socket.gethostbyname(arguments[0]), int(arguments[1]))
     if not dv.io.camera.discover():
@@ -77,9 +86,9 @@ def _pass_on(reader: Any) -> None:
     raise RuntimeError("the connection is lost")
 
 
-def _live_on() -> None:
+def _live_on(seconds: int = _HANGS_AFTER_S) -> None:
     """Let the system end this process if it hangs and its parent is no longer there to end it."""
-    signal.alarm(_HANGS_AFTER_S)
+    signal.alarm(seconds)
 
 
 def _send_events(events: Any) -> None:

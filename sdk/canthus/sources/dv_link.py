@@ -13,14 +13,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from canthus.events import Events
+from canthus.imports import Lack
 from canthus.sources import Frame, Packet
-from canthus.sources.dv_child import FRAME, HEADER, SENSOR
+from canthus.sources.dv_child import FRAME, HEADER, SENSOR, STARTS_WITHIN_S
 
 ANSWERS_WITHIN_S = 5.0
-"""From its start to its first message, and between two: a child that is silent for longer hangs."""
+"""Between two messages of a child that has imported all: one that is silent for longer hangs."""
 AGAIN_AFTER_S = 0.5
 _MOST_BYTES = 2**28  # of one message
 _READ_BYTES = 2**20
+
+_SEE_WHY = "to see why: python -c 'import dv_processing'"
 
 logger = logging.getLogger("canthus.sources")
 
@@ -39,19 +42,20 @@ class DvLink:
     Attributes:
         sensor: of the newest connection; None until it told.
         unplugged: how often it was there, and then no longer.
-        trouble: why it isn't there.
+        trouble: why it isn't there, and what to do about it where the camera or sender isn't to blame.
     """
 
     def __init__(self, name: str, arguments: list[str]) -> None:
         self.name = name
         self.sensor: Sensor | None = None
         self.unplugged = 0
-        self.trouble = "it doesn't answer"
+        self.trouble = Lack("it doesn't answer")
         self._arguments = arguments
         self._child: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
         self._heard = self._again_at = 0.0
-        self._is_there = False
+        self._has_begun = self._is_there = False
+        self._farewell: Lack | None = None
 
     @property
     def runs(self) -> bool:
@@ -76,36 +80,41 @@ class DvLink:
             start_new_session=True,
         )
         self._heard = time.monotonic()
-        self.trouble = "what it sends makes dv-processing crash"  # if the child ends and doesn't say why
+        self._has_begun, self._farewell = False, None
 
     def receive(self) -> list[Packet]:
         """What has come; to be called when `fileno` is readable."""
         received = os.read(self.fileno(), _READ_BYTES)
         if not received:
-            self._lose(self.trouble)
+            status = self.stop()
+            self._lose(self._farewell or self._why_it_ended(status))
             return []
         self._heard = time.monotonic()
         self._received += received
         try:
             return list(self._messages())
         except (struct.error, ValueError):
-            self._lose("it sends what is no packet")
+            self._lose(Lack("it sends what is no packet"))
             return []
 
     def check(self) -> None:
-        """End a child that hangs."""
-        if self.runs and time.monotonic() - self._heard > ANSWERS_WITHIN_S:
-            self._lose("it doesn't answer")
+        """End a child that hangs; to be called when `fileno` isn't readable."""
+        silent_s = time.monotonic() - self._heard
+        if self._has_begun and silent_s > ANSWERS_WITHIN_S:
+            self._lose(Lack("it doesn't answer"))
+        elif not self._has_begun and silent_s > STARTS_WITHIN_S:
+            self._lose(Lack(f"the process that reads it hasn't started within {STARTS_WITHIN_S:g} s", _SEE_WHY))
 
-    def stop(self) -> None:
-        """End the child."""
+    def stop(self) -> int | None:
+        """End the child; its exit status if there was one, negative for a signal."""
         child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            child.wait()
-            if child.stdout is not None:
-                child.stdout.close()
         self._received.clear()
+        if child is None:
+            return None
+        child.kill()  # of one that has ended, the status stays
+        if child.stdout is not None:
+            child.stdout.close()
+        return child.wait()
 
     def _messages(self) -> Iterator[Packet]:
         while len(self._received) >= HEADER.size:
@@ -126,8 +135,10 @@ class DvLink:
             if self.unplugged:
                 logger.warning("%s: is back", self.name)
             self._is_there = True
-        elif kind == b"X":
-            self.trouble = content.decode(errors="replace")
+        elif kind == b"B":
+            self._has_begun = True
+        elif kind in (b"L", b"X"):
+            self._farewell = Lack(*content.decode(errors="replace").split("\n", 1))
         elif kind == b"E":
             count = len(content) // 13
             fields = zip((np.int64, np.int16, np.int16, np.uint8), (0, 8, 10, 12), strict=True)
@@ -137,11 +148,16 @@ class DvLink:
             return Frame(np.frombuffer(content, np.uint8, offset=FRAME.size).reshape(height, width), time_us)
         return None
 
-    def _lose(self, why: str) -> None:
+    def _why_it_ended(self, status: int | None) -> Lack:
+        if self._has_begun:
+            return Lack("what it sends makes dv-processing crash")
+        return Lack(f"the process that reads it ended at its start, with status {status}", _SEE_WHY)
+
+    def _lose(self, why: Lack) -> None:
         self.trouble = why
         self.stop()
         self._again_at = time.monotonic() + AGAIN_AFTER_S
         if self._is_there:
             self._is_there = False
             self.unplugged += 1
-            logger.warning("%s: is gone (%s); looked for every %g s from now on", self.name, why, AGAIN_AFTER_S)
+            logger.warning("%s: is gone (%s); looked for every %g s from now on", self.name, why.what, AGAIN_AFTER_S)

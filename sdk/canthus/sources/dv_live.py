@@ -84,11 +84,13 @@ class LiveCamera:
                 return []
             for link in self._links:
                 link.start()
-                link.check()
-            there = [link for link in self._links if link.runs]
+            there = {link.fileno(): link for link in self._links if link.runs}
             if there:
-                ready = wait([link.fileno() for link in there], _WAKE_S)
-                return [packet for link in there if link.fileno() in ready for packet in link.receive()]
+                ready = wait(list(there), _WAKE_S)
+                # An app that doesn't read for a while lets no child fall silent: what it said is still to be read.
+                for link in (link for number, link in there.items() if number not in ready):
+                    link.check()
+                return [packet for number, link in there.items() if number in ready for packet in link.receive()]
         time.sleep(_WAKE_S)
         return []
 
@@ -96,7 +98,8 @@ class LiveCamera:
         while missing := [link for link in self._links if link.sensor is None]:
             self._early += self._receive()
             if lost := [link for link in missing if not link.runs]:
-                raise SourceError(f"{self._name}: {lost[0].trouble}; {remedy}")
+                what, its_remedy = lost[0].trouble
+                raise SourceError(f"{self._name}: {what}; {its_remedy or remedy}")
 
     def _check_streams(self) -> tuple[int, int]:
         sensors = [link.sensor for link in self._links if link.sensor is not None]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.errors import SourceError
+from canthus.imports import import_lack
 from canthus.sources import Images, Packet
 
 FRAMES_PER_SECOND = 30
@@ -69,7 +70,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
     try:
         from PIL import Image
     except ImportError as error:
-        raise SourceError(f"{path}: reading it needs Pillow: pip install 'canthus[see]'") from error
+        lack = import_lack(error, "PIL", "pip install 'canthus[see]'")
+        raise SourceError(f"{path}: can't be read: {lack}") from error
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("L"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from canthus.errors import EngineError
+from canthus.imports import import_lack
 
 _OLDEST = {"tensorrt": (10, 3), "tensorrt_rtx": (1, 0)}
 _MODULE = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt_rtx_bindings"}
@@ -56,7 +57,7 @@ def open_library(name: str) -> Library:
     try:
         module: Any = importlib.import_module(_MODULE[name])
     except ImportError as error:
-        raise EngineError(f"{_TITLE[name]} is not installed: {_REMEDY[name]}") from error
+        raise EngineError(str(import_lack(error, _MODULE[name], _REMEDY[name]))) from error
     except (OSError, RuntimeError) as error:
         raise EngineError(f"{_TITLE[name]} can't be loaded ({error}); install it again: {_REMEDY[name]}") from error
     version = str(getattr(module, "__version__", ""))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from canthus.errors import EngineError
+from canthus.imports import import_lack
 
 _GPU = 0  # the one that `canthus.gpu.find_gpu` tells of
 
@@ -29,7 +30,7 @@ class Cuda:
         try:
             self.runtime: Any = importlib.import_module("cuda.bindings.runtime")
         except ImportError as error:
-            raise EngineError("cuda-bindings is not installed: pip install 'cuda-bindings>=12.6'") from error
+            raise EngineError(str(import_lack(error, "cuda", "pip install 'cuda-bindings>=12.6'"))) from error
 
     def call(self, function: str, *arguments: object) -> Any:
         """The value, if there is one.

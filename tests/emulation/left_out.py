@@ -1,0 +1,38 @@
+"""A plugin of pytest, for 64-bit Arm under emulation: leaves out what can't run there, and says why."""
+
+from pathlib import Path
+
+import pytest
+
+TORCH = "needs PyTorch"
+LEFT_OUT = {
+    "test_calibration.py": TORCH,
+    "test_checkpoint.py": TORCH,
+    "test_cuda_kernels.py": "compiles the CUDA kernels for the machine that it runs on; make test does",
+    "test_demo_checkpoint.py": TORCH,
+    "test_evaluate.py": TORCH,
+    "test_export.py": TORCH,
+    "test_float16.py": TORCH,
+    "test_fold.py": TORCH,
+    "test_mamba.py": TORCH,
+    "test_monitor_page.py": "needs a browser",
+    "test_network.py": TORCH,
+    "test_openvino.py": "OpenVINO is for x86",
+    "test_see.py": TORCH,
+    "test_selective_scan_torch.py": TORCH,
+    "test_tensorrt_build.py": "TensorRT-RTX has no package for 64-bit Arm",
+    "test_train.py": TORCH,
+    "test_train_command.py": TORCH,
+    "test_train_reseat.py": TORCH,
+}
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    return True if collection_path.name in LEFT_OUT else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("left out")
+    for reason in sorted(set(LEFT_OUT.values())):
+        names = ", ".join(name for name, why in LEFT_OUT.items() if why == reason)
+        terminalreporter.write_line(f"{reason}: {names}")
