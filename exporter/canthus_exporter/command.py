@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from canthus.errors import ExportError
+from canthus.imports import import_lack
 from canthus_calibration.ranges import ESTIMATORS
 from canthus_calibration.targets import TARGETS
 
@@ -91,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from canthus_exporter.export import Int8, export
     except ImportError as error:
-        raise ExportError(f"export needs {error.name}: pip install 'canthus[export,cpu]'") from error
+        lack = import_lack(error, error.name or "torch", "pip install 'canthus[export,cpu]'")
+        raise ExportError(f"export needs what isn't here: {lack}") from error
     int8 = None
     if options:
         options["page"] = options.pop("report", None)

@@ -14,6 +14,7 @@ LEFT_OUT = {
     "test_evaluate_results.py": "needs Matplotlib",
     "test_export.py": TORCH,
     "test_float16.py": TORCH,
+    "test_int8_everywhere.py": "makes bundles, which needs onnx",
     "test_fold.py": TORCH,
     "test_mamba.py": TORCH,
     "test_monitor_page.py": "needs a browser",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from canthus._native import multiplies_int8_exactly
 from canthus.errors import EngineError
+from canthus.imports import import_lack
 from canthus.runtimes import Floats, Images, Reaction
 from canthus.runtimes.onnx_parts import Part, split
 
@@ -137,7 +138,7 @@ def open_session(
     try:
         import onnxruntime
     except ImportError as error:
-        raise EngineError("ONNX Runtime is not installed: pip install 'canthus[cpu]'") from error
+        raise EngineError(str(import_lack(error, "onnxruntime", "pip install 'canthus[cpu]'"))) from error
     options = session_options(threads, operators, as_written=as_written, in_float32=in_float32)
     try:
         # This one lets rounding to 8 bits do what a ReLU does, and so takes the ReLU away.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from canthus.errors import EngineError
+from canthus.imports import import_lack
 from canthus.runtimes.onnx_parts import Part
 from canthus.runtimes.onnxruntime import OnnxRuntime
 
@@ -51,7 +52,7 @@ def _import_silently() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise EngineError("OpenVINO is not installed: pip install 'canthus[openvino]'") from error
+        raise EngineError(str(import_lack(error, "openvino", "pip install 'canthus[openvino]'"))) from error
     return openvino
 
 
