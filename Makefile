@@ -3,6 +3,7 @@
 # make demo-paper   a network of the paper's size        make checkpoint   train the demo's network again
 # make sanitize   the tests of the C++ code, watched for wrong addresses, undefined behaviour and races
 # make test-arm64   the tests of what runs on a device, as on 64-bit Arm, under emulation
+# make wheels   wheels for x86-64 and 64-bit Arm, each installed and run; an sdist
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

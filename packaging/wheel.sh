@@ -10,8 +10,6 @@ python=$("$packaging/interpreter.sh" "$tag")
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
 build=$source/build/wheels/$arch
-tools=$("$packaging/tools.sh" "$python")
-export PYTHONPATH=$tools PATH=$tools/bin:$PATH
 
 case $arch in
   x86_64)
@@ -26,7 +24,7 @@ case $arch in
     ;;
   aarch64)
     glibc=2.27  # Ubuntu 18.04's; JetPack 6 has 2.35
-    export ZIG=$tools/ziglang/zig ZIG_TARGET=aarch64-linux-gnu.$glibc
+    export ZIG_TARGET=aarch64-linux-gnu.$glibc
     export CMAKE_TOOLCHAIN_FILE=$packaging/aarch64.cmake
     export _PYTHON_HOST_PLATFORM=linux-aarch64  # the wheel's name
     export SETUPTOOLS_EXT_SUFFIX=.cpython-${tag#cp}-aarch64-linux-gnu.so  # the module's name
@@ -36,6 +34,9 @@ case $arch in
     exit 1
     ;;
 esac
+
+tools=$("$packaging/tools.sh" "$python")
+export PYTHONPATH=$tools PATH=$tools/bin:$PATH ZIG=$tools/ziglang/zig
 
 # One build folder serves every Python: what doesn't ask for Python's headers is compiled once.
 unrepaired=$(mktemp -d)
