@@ -1,7 +1,7 @@
 """Run an installed canthus on a recording's arrays, as `record.py` wrote them: python replay.py BUNDLE ARRAYS
 
-It fails if one answer isn't what the source tree answered, and if anything comes from outside the environment or is more
-than a device needs.
+It fails if one answer isn't what the source tree answered, and if canthus comes from outside the environment; it says
+what else is installed there.
 """
 
 import sys
@@ -41,7 +41,8 @@ def main(bundle: str, arrays: str) -> int:
     apart = float(np.abs(np.stack([answer.probabilities for answer in answers]) - recorded["probabilities"]).max())
     installed = sorted(f"{package.metadata['Name']} {package.version}" for package in distributions())
     gpus = " ".join(_native.cuda_architectures()) or "none"
-    print(f"{len(answers)} answers, {apart:.1e} from the source tree's; CUDA kernels: {gpus}; beside {', '.join(installed)}")
+    print(f"{len(answers)} answers, {apart:.1e} from the source tree's; CUDA kernels: {gpus}")
+    print(f"installed: {', '.join(installed)}")
     return int(apart > ALLOWED)
 
 

@@ -73,6 +73,7 @@ def test_a_cross_build_takes_no_nvcc_from_the_path(tmp_path):
     configure = [tools / "cmake", "-S", ROOT, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tools / 'ninja'}"]
     configure += [f"-DPython_EXECUTABLE={sys.executable}", f"-Dpybind11_DIR={pybind11}"]
     for what, asked in ("-DCMAKE_SYSTEM_NAME=Linux", False), ("-DCMAKE_BUILD_TYPE=Release", True):
-        done = subprocess.run([*configure, "-B", tmp_path / what, what], env=environment, capture_output=True, text=True)
+        build = [*configure, "-B", tmp_path / what, what]
+        done = subprocess.run(build, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "was_asked").exists() == asked
