@@ -15,29 +15,40 @@ took() {  # what
   begun=$SECONDS
 }
 
-bash tests/emulation/arm64.sh
-took "set-up"
-
+bash tests/emulation/arm64.sh &
+set_up=$!
 sources="sdk model calibration exporter examples tests/emulation/export.py tests/small_network.py tests/see_folder.py"
 if [ ! -f "$exported/complete" ] || [ -n "$(find $sources -type f -not -name '*.pyc' -newer "$exported/complete")" ]; then
   rm -rf "$exported"
-  .venv/bin/python tests/emulation/export.py "$exported"
+  mkdir -p "$exported"
+  .venv/bin/python tests/emulation/export.py "$exported" > "$exported/log" 2>&1 || { cat "$exported/log" >&2; exit 1; }
   touch "$exported/complete"
 fi
-took "exporting on this machine"
+wait $set_up
+took "set-up, with bundles exported on this machine,"
 
-# Armv8.2 as servers and headsets have it, all that the emulator knows, Armv8.2 without dot products, Armv8.0.
+# Armv8.2 as servers and headsets have it, all that the emulator knows, and Armv8.2 without dot products.
+verify() {  # processor, bundle
+  local said status=0
+  said=$(CANTHUS_CPU=$1 arm verify --backend onnxruntime "$exported/$2.canthus" 2>&1) || status=$?
+  printf '%s, %s:\n%s\n' "$1" "$2" "$said"
+  return $status
+}
+export -f arm verify
+export home exported
+printf '%s\n' {neoverse-n1,max,a64fx}\ {float32,int8} | xargs -P 2 -L 1 bash -c 'verify "$@"' verify
+took "verify"
+
 for bundle in float32 int8; do
-  for processor in neoverse-n1 max a64fx cortex-a72; do
-    echo "$processor, $bundle:"
-    CANTHUS_CPU=$processor arm verify --backend onnxruntime "$exported/$bundle.canthus"
-  done
   run=(run --json --backend onnxruntime "$exported/$bundle.canthus" "$exported/parade.aedat4")
-  arm "${run[@]}" > "$home/arm.jsonl"
+  arm "${run[@]}" > "$home/arm.jsonl" &
+  emulated=$!
   .venv/bin/canthus "${run[@]}" > "$home/x86.jsonl"
+  wait $emulated
+  echo "$bundle, as on Arm and on this machine:"
   .venv/bin/python tests/emulation/same_answers.py "$home/arm.jsonl" "$home/x86.jsonl" 1e-3
 done
-took "verify and run"
+took "run"
 
 export CANTHUS_EXPORTED=$exported OMP_NUM_THREADS=1 PATH=$home/python/bin:$PATH PYTHONPATH=$PWD/tests/emulation
 tests="$home/python/bin/python -m pytest -p left_out -p no:cacheprovider"

@@ -11,6 +11,7 @@ LEFT_OUT = {
     "test_cuda_kernels.py": "compiles the CUDA kernels for the machine that it runs on; make test does",
     "test_demo_checkpoint.py": TORCH,
     "test_evaluate.py": TORCH,
+    "test_evaluate_results.py": "needs Matplotlib",
     "test_export.py": TORCH,
     "test_float16.py": TORCH,
     "test_fold.py": TORCH,
