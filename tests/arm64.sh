@@ -39,15 +39,18 @@ export home exported
 printf '%s\n' {neoverse-n1,max,a64fx}\ {float32,int8} | xargs -P 2 -L 1 bash -c 'verify "$@"' verify
 took "verify"
 
-for bundle in float32 int8; do
-  run=(run --json --backend onnxruntime "$exported/$bundle.canthus" "$exported/parade.aedat4")
-  arm "${run[@]}" > "$home/arm.jsonl" &
-  emulated=$!
-  .venv/bin/canthus "${run[@]}" > "$home/x86.jsonl"
-  wait $emulated
-  echo "$bundle, as on Arm and on this machine:"
-  .venv/bin/python tests/emulation/same_answers.py "$home/arm.jsonl" "$home/x86.jsonl" 1e-3
-done
+compare() {  # bundle, the largest difference of a probability that is allowed
+  local run=(run --json --backend onnxruntime "$exported/$1.canthus" "$exported/parade.aedat4") answers=$home/$1 said status=0
+  arm "${run[@]}" > "$answers.arm.jsonl" 2> /dev/null
+  .venv/bin/canthus "${run[@]}" > "$answers.here.jsonl" 2> /dev/null
+  said=$(.venv/bin/python tests/emulation/same_answers.py "$answers".{arm,here}.jsonl "$2") || status=$?
+  echo "$1, as on Arm and on this machine: $said"
+  return $status
+}
+compare float32 1e-4 &
+float32=$!
+compare int8 5e-2  # this machine's own INT8 is inexact where it has no VNNI
+wait $float32
 took "run"
 
 export CANTHUS_EXPORTED=$exported OMP_NUM_THREADS=1 PATH=$home/python/bin:$PATH PYTHONPATH=$PWD/tests/emulation

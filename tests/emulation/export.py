@@ -38,7 +38,7 @@ def export(folder: Path) -> None:
         int8 = ["--precision", "int8", "--target", "arm64", "--see", see, "--clips", "28"]
         run(*demo, *int8, "-o", folder / "int8.canthus")
     run("synthesize", folder / "eye.aedat4", "--seconds", "1")
-    run("synthesize", folder / "parade.aedat4", "--seconds", "8")
+    run("synthesize", folder / "parade.aedat4", "--seconds", "6")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 TORCH = "needs PyTorch"
 LEFT_OUT = {
     "test_calibration.py": TORCH,
+    "test_calibration_subsets.py": TORCH,
     "test_checkpoint.py": TORCH,
     "test_cuda_kernels.py": "compiles the CUDA kernels for the machine that it runs on; make test does",
     "test_demo_checkpoint.py": TORCH,
@@ -27,10 +28,17 @@ LEFT_OUT = {
     "test_train_command.py": TORCH,
     "test_train_reseat.py": TORCH,
 }
+SKIPPED = {"test_a_library_whose_addresses_are_not_its_offsets": "zig's linker places segments by another option"}
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if collection_path.name in LEFT_OUT else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.name in SKIPPED:
+            item.add_marker(pytest.mark.skip(reason=SKIPPED[item.name]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
