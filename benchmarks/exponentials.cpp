@@ -1,7 +1,9 @@
 // How fast this processor raises two to a power, by the very function that the kernels use, and nothing else: the limit
 // that a selective scan can't go below. Compiled and called by selective_scan.py.
-#if defined(__AVX__)
+#if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #include <utility>
