@@ -133,11 +133,20 @@ constexpr int at_once = lanes == 16 ? 1 : 4;
 // below 3e-7 f near zero. 2^0 is exactly 1.
 template <int count>
 static inline void exp2_near_zero(const Vector (&f)[count], Vector (&p)[count]) {
+#if defined(__ARM_NEON)
+  // An addend is overwritten by its sum here, so each constant is copied first; as a tree there are fewer.
+  for (int i = 0; i < count; ++i) {
+    const Vector f2 = f[i] * f[i], high = 1.32647244e-3f * f[i] + 9.67151254e-3f;
+    const Vector middle = 5.55073375e-2f * f[i] + 2.40222421e-1f, low = 6.93146978e-1f * f[i] + 1.0f;
+    p[i] = (high * f2 + middle) * f2 + low;
+  }
+#else
   for (int i = 0; i < count; ++i) p[i] = 1.32647244e-3f * f[i] + 9.67151254e-3f;
   for (int i = 0; i < count; ++i) p[i] = p[i] * f[i] + 5.55073375e-2f;
   for (int i = 0; i < count; ++i) p[i] = p[i] * f[i] + 2.40222421e-1f;
   for (int i = 0; i < count; ++i) p[i] = p[i] * f[i] + 6.93146978e-1f;
   for (int i = 0; i < count; ++i) p[i] = p[i] * f[i] + 1.0f;
+#endif
 }
 
 static inline Vector exp2_near_zero(Vector f) {
@@ -200,13 +209,7 @@ static inline Vector exp(Vector x) { return exp2(x * log2_of_e); }
 // a relative error of 3e-8. It is added up in a tree: what waits for a long chain is a processor's limit
 // here. Above 20 the result is x in float32, so PyTorch's threshold needs no case of its own.
 static inline Vector softplus(Vector x) {
-#if defined(__AVX512F__)
-  const Vector t = exp(-magnitude(x));
-#else
-  Vector power[]{at_least(splat(-125.0f), (Vector)((Bits)x | 0x80000000u) * log2_of_e)};
-  exp2_of_small(power);  // of x NaN whatever it is: max(x, 0) is NaN
-  const Vector t = power[0];
-#endif
+  const Vector t = exp((Vector)((Bits)x | 0x80000000u));
   const Vector t2 = t * t, t4 = t2 * t2;
   const Vector p01 = t * -0.4999949336f + 0.9999999404f, p23 = t * -0.2484298199f + 0.3331909776f;
   const Vector p45 = t * -0.1366324127f + 0.1910600513f, p67 = t * -0.0295051876f + 0.0782258809f;

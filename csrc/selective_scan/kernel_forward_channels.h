@@ -186,7 +186,9 @@ static void for_each_tile(const WideRows<T>& rows, Tile tile) {
 template <class T>
 static bool forward_wide(const Inputs& in, const Outputs& out, std::int64_t unit) {
   const Sizes& sizes = in.sizes;
-  const auto [batch, group, first, channels, _0, _1, _2, _3, _4, _5] = rows_of<T>(in, out, unit, 0);
+  const WideRows<T> beginning = rows_of<T>(in, out, unit, 0);
+  const std::int64_t batch = beginning.batch, group = beginning.group, first = beginning.first;
+  const int channels = beginning.channels;
   const std::int64_t of_states = sizes.states * wide_unit, of_tokens = sizes.states * block_tokens;
   const std::int64_t of_block = sizeof(WideBlock) / sizeof(float);
   const std::int64_t needed = of_block + 3 * wide_unit + 4 * of_states + 2 * of_tokens;
