@@ -52,11 +52,15 @@ static void scan_channels(const float* decay_rates, float* states, Coefficients 
   for (int k = 0; k < together; ++k) store(states + k * wide_unit, h[k]);
 }
 
-// Largest magnitude of each channel in `count` rows.
+// Largest magnitude of each channel in `count` rows. As whole numbers the bits of magnitudes are in the same
+// order, and NaN, which must not get lost, is the largest.
 static inline Vector largest(const float* rows, std::int64_t count) {
-  Vector most{};
-  for (std::int64_t i = 0; i < count; ++i) most = at_least(most, magnitude(load(rows + i * wide_unit)));
-  return most;
+  Places most{};
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Places bits = (Places)magnitude(load(rows + i * wide_unit));
+    most = bits > most ? bits : most;
+  }
+  return (Vector)most;
 }
 
 // The channels of a unit in the arrays of all, from one block's first token on.
