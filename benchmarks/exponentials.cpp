@@ -1,7 +1,9 @@
-// How fast this processor raises two to a power, by the very function that the kernels use, and nothing else: the limit
-// that a selective scan can't go below. Compiled and called by selective_scan.py.
-#if defined(__AVX__)
+// How fast this processor raises two to any power, by the very function that the kernels use, and nothing else: what a
+// selective scan can't go far below. (Without AVX-512, powers known to be small take it two instructions less.) Compiled and called by selective_scan.py.
+#if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #include <utility>

@@ -3,6 +3,8 @@
 
 #if defined(__x86_64__)
 #define CANTHUS_EACH_INSTRUCTION_SET(use) use(avx512) use(avx2) use(baseline)
+#elif defined(__aarch64__)
+#define CANTHUS_EACH_INSTRUCTION_SET(use) use(neon)
 #else
 #define CANTHUS_EACH_INSTRUCTION_SET(use) use(baseline)
 #endif

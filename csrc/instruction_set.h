@@ -1,8 +1,10 @@
 // What the sources need that are compiled once for each instruction set, with CANTHUS_INSTRUCTION_SET its
 // name.
 #pragma once
-#if defined(__AVX__)
+#if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #include <type_traits>

@@ -85,6 +85,19 @@ def test_nan_stays_in_its_channel_and_after_its_token(states, channels, instruct
 
 @INSTRUCTION_SETS
 @pytest.mark.parametrize("channels", [8, 80])
+def test_nan_whose_bits_are_all_ones(channels, instruction_set):
+    """Arithmetic on the bits of an exponential must not make a number of it."""
+    nan = np.array([0xFFFFFFFF], np.uint32).view(np.float32)[0]
+    inputs = make_inputs(states=8, channels=channels)
+    inputs["A"][2, 1] = inputs["delta"][0, 5, 9] = nan
+    y = selective_scan(**inputs, instruction_set=instruction_set)
+    assert np.isnan(y[:, 2]).all()
+    assert np.isnan(y[0, 5, 9:]).all()
+    assert not np.isnan(y[0, 5, :9]).any()
+
+
+@INSTRUCTION_SETS
+@pytest.mark.parametrize("channels", [8, 80])
 def test_infinite_and_large_steps(channels, instruction_set):
     """A step of infinity forgets the state; with N = 3 the padding sees 0 times infinity and must not leak."""
     inputs = make_inputs(states=3, channels=channels, optional=False)

@@ -3,22 +3,23 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <type_traits>
 
-#include "vector_clones.h"
+#include "dispatch.h"
+#include "events/kernel.h"
 
 namespace canthus {
+
+namespace events {
+CANTHUS_DEFINE_DISPATCH
+}
+
 namespace {
 
 constexpr size_t smallest_capacity = 1 << 16;
 
 // Truncates, as the images that the network learnt from do: no event is 127, not 128.
 uint8_t grey_of(float potential) { return static_cast<uint8_t>(potential * 255.0f); }
-
-CANTHUS_VECTOR_CLONES bool goes_back(const int64_t* t, size_t count) {
-  int64_t back = 0;  // as wide as what is compared, or it would not vectorise
-  for (size_t i = 1; i < count; ++i) back |= t[i] < t[i - 1];
-  return back != 0;
-}
 
 int64_t before(int64_t time, int64_t duration) {
   return time < INT64_MIN + duration ? INT64_MIN : time - duration;
@@ -73,32 +74,29 @@ bool EventWindow::find_grey_steps() {
 }
 
 template <class Coordinate>
-std::optional<size_t> EventWindow::first_refused(const EventPacket<Coordinate>& packet) const {
-  const auto [t, x, y, p, count] = packet;
-  const auto columns = static_cast<Coordinate>(width_), rows = static_cast<Coordinate>(height_);
-  const auto refused = [&](size_t i) {
-    return (t[i] < (i ? t[i - 1] : newest_)) | (x[i] >= columns) | (y[i] >= rows) | (p[i] > 1);
-  };
-  if (count && refused(0)) return 0;
-  unsigned outside = 0;  // looked at as a whole, without a branch, so that it vectorises
-  for (size_t i = 0; i < count; ++i) outside |= (x[i] >= columns) | (y[i] >= rows) | (p[i] > 1);
-  if (outside || goes_back(t, count))
-    for (size_t i = 0; i < count; ++i)
-      if (refused(i)) return i;
-  return std::nullopt;
+size_t EventWindow::first_refused(const EventPacket<Coordinate>& packet) const {
+  size_t i = 0;
+  while (valid(packet, i) && packet.t[i] >= (i ? packet.t[i - 1] : newest_)) ++i;
+  return i;
 }
 
 template <class Coordinate>
 std::optional<size_t> EventWindow::push(const EventPacket<Coordinate>& packet) {
-  if (const auto index = first_refused(packet)) return index;
-  const auto [t, x, y, p, count] = packet;
+  const size_t count = packet.count;
   if (count == 0) return std::nullopt;
   make_room(count);
-  std::copy_n(t, count, times_.get() + end_);
-  uint32_t* events = events_.get() + end_;
-  for (size_t i = 0; i < count; ++i) events[i] = packed(x[i], y[i], p[i]);
+  // Written behind the live events while they are checked; they live only if none was refused.
+  const events::Kernel& kernel = events::fastest_kernel();
+  const auto pack = [&] {
+    if constexpr (std::is_same_v<Coordinate, uint16_t>)
+      return kernel.pack(packet, width_, height_, events_.get() + end_);
+    else
+      return kernel.pack_wide(packet, width_, height_, events_.get() + end_);
+  };
+  if (packet.t[0] < newest_ || !pack() || !kernel.copy_times(packet.t, count, times_.get() + end_))
+    return first_refused(packet);
   end_ += count;
-  newest_ = t[count - 1];
+  newest_ = packet.t[count - 1];
   let_go();
   return std::nullopt;
 }
@@ -112,8 +110,7 @@ EventWindow::Inserted EventWindow::insert(const EventPacket<Coordinate>& packet,
   const auto [t, x, y, p, count] = packet;
   Inserted result;
   if (count == 0) return result;
-  if (t[0] >= std::max(earliest, useful_from) && t[count - 1] <= latest && !first_refused(packet)) {
-    push(packet);
+  if (t[0] >= std::max(earliest, useful_from) && t[count - 1] <= latest && !push(packet)) {
     result.in_order = count;
     return result;
   }

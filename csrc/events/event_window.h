@@ -6,19 +6,10 @@
 #include <optional>
 #include <vector>
 
+#include "events/event_packet.h"
 #include "events/pages.h"
 
 namespace canthus {
-
-// A packet as four arrays of the same length. Coordinates are uint16_t or uint64_t.
-template <class Coordinate>
-struct EventPacket {
-  const int64_t* t;  // microseconds
-  const Coordinate* x;
-  const Coordinate* y;
-  const uint8_t* p;  // 1: brighter, 0: darker
-  size_t count;
-};
 
 class EventWindow {
  public:
@@ -60,8 +51,9 @@ class EventWindow {
     size_t begin, end;
   };
 
+  // Of a packet of which one is.
   template <class Coordinate>
-  std::optional<size_t> first_refused(const EventPacket<Coordinate>& packet) const;
+  size_t first_refused(const EventPacket<Coordinate>& packet) const;
   template <class Coordinate>
   bool valid(const EventPacket<Coordinate>& packet, size_t i) const;
   // Merges the sorted runs [begin, middle) and [middle, end_); of events of one time, the first run's come

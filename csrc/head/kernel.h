@@ -34,7 +34,7 @@ struct Rows {
 };
 
 struct Kernel {
-  const char* name;  // "baseline", "avx2" or "avx512"
+  const char* name;  // "baseline", "avx2", "avx512" or "neon"
   bool (*runs_here)();
   // One direction of one batch element, (tokens, 16), in the tokens' own order; false if memory ran out.
   bool (*scan)(const McoMamba&, std::int64_t batch, std::int64_t direction, float* y);

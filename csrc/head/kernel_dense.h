@@ -2,19 +2,33 @@
 #pragma once
 #include "vector.h"
 
-static inline Vector load_weights(const float* from) { return load(from); }
+// Two vectors of weights.
+static inline void load_weights(const float* from, Vector (&two)[2]) {
+  two[0] = load(from);
+  two[1] = load(from + lanes);
+}
 
-static inline Vector load_weights(const signed char* from) {
+static inline void load_weights(const signed char* from, Vector (&two)[2]) {
 #if defined(__AVX512F__)
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-  return (Vector)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+  for (int i = 0; i < 2; ++i) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * lanes));
+    two[i] = (Vector)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+  }
 #elif defined(__AVX2__)
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-  return (Vector)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+  for (int i = 0; i < 2; ++i) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + i * lanes));
+    two[i] = (Vector)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+  }
+#elif defined(__ARM_NEON)
+  const int16x8_t words = vmovl_s8(vld1_s8(from));
+  two[0] = (Vector)vcvtq_f32_s32(vmovl_s16(vget_low_s16(words)));
+  two[1] = (Vector)vcvtq_f32_s32(vmovl_high_s16(words));
 #else
   typedef signed char Bytes __attribute__((vector_size(lanes), aligned(1), may_alias));
-  const Bytes bytes = *reinterpret_cast<const Bytes*>(from);
-  return __builtin_convertvector(__builtin_convertvector(bytes, Places), Vector);
+  for (int i = 0; i < 2; ++i) {
+    const Bytes bytes = *reinterpret_cast<const Bytes*>(from + i * lanes);
+    two[i] = __builtin_convertvector(__builtin_convertvector(bytes, Places), Vector);
+  }
 #endif
 }
 
@@ -25,8 +39,10 @@ static inline void multiply_rows(const Weight* matrix, std::int64_t inputs, cons
   std::int64_t i = 0;
   for (; i + 2 * lanes <= inputs; i += 2 * lanes)
     for (int r = 0; r < rows; ++r) {
-      even[r] += load_weights(matrix + r * inputs + i) * load(x + i);
-      odd[r] += load_weights(matrix + r * inputs + i + lanes) * load(x + i + lanes);
+      Vector weights[2];
+      load_weights(matrix + r * inputs + i, weights);
+      even[r] += weights[0] * load(x + i);
+      odd[r] += weights[1] * load(x + i + lanes);
     }
   for (int r = 0; r < rows; ++r) sums[r] = sum(even[r] + odd[r]);
   for (; i < inputs; ++i)

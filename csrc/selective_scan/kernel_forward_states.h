@@ -26,6 +26,32 @@ static inline Vector load_converted(const T* from) {
   return load(converted);
 }
 
+static inline void store_converted(Vector v, float* to) { store(to, v); }
+
+template <class T>
+static inline void store_converted(Vector v, T* to) {
+  alignas(64) float converted[lanes];
+  store(converted, v);
+  store_tokens(converted, lanes, to);
+}
+
+// A vector, or the `count` of its lanes that there are, if it isn't `whole`; the others are zero.
+template <bool whole, class T>
+static inline Vector load_some(const T* from, int count) {
+  if (whole || count >= lanes) return load_converted(from);
+  alignas(64) float some[lanes]{};
+  load_tokens(from, count, some);
+  return load(some);
+}
+
+template <bool whole, class T>
+static inline void store_some(Vector v, int count, T* to) {
+  if (whole || count >= lanes) return store_converted(v, to);
+  alignas(64) float some[lanes];
+  store(some, v);
+  store_tokens(some, count, to);
+}
+
 // From (states, all_tokens) to rows of states: to[t * row + n].
 template <class T>
 static void load_rows(const T* from, std::int64_t all_tokens, int states, int count, std::int64_t row,

@@ -59,7 +59,7 @@ struct InputGradients {
 
 // One compilation of the kernels, for one instruction set.
 struct Kernel {
-  const char* name;  // "baseline", "avx2" or "avx512"
+  const char* name;  // "baseline", "avx2", "avx512" or "neon"
   bool (*runs_here)();
   // Both do one unit of the work and return false if memory ran out. The backward unit is one group of one
   // batch element; in `parts` the gradients that sum over the batch have a batch axis in front, zero at
