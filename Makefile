@@ -3,13 +3,15 @@
 # make demo-paper   a network of the paper's size        make checkpoint   train the demo's network again
 # make sanitize   the tests of the C++ code, watched for wrong addresses, undefined behaviour and races
 # make test-arm64   the tests of what runs on a device, as on 64-bit Arm, under emulation
+# make wheels   wheels for x86-64 and 64-bit Arm, each installed and run; an sdist
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WHEEL_PYTHONS ?= cp310 cp311 cp312 cp313
 CUDA_COMPILER := nvidia-cuda-nvcc nvidia-cuda-cccl nvidia-cuda-cuobjdump
 NATIVE := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: install demo demo-paper checkpoint test sanitize test-arm64 lint format clean
+.PHONY: install demo demo-paper checkpoint test sanitize test-arm64 wheels lint format clean
 
 # torch is asked for by exact version, first, so that a CPU build present on the machine is taken.
 # nvcc comes along, so that the CUDA kernels are built; CUDACXX=/path/to/nvcc takes another.
@@ -63,6 +65,10 @@ sanitize: install
 test-arm64: install
 	bash tests/arm64.sh
 
+# CUDACXX=none leaves the CUDA kernels out, which take minutes.
+wheels: install
+	bash packaging/wheels.sh dist $(WHEEL_PYTHONS)
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,4 +81,4 @@ format: install
 	find csrc -type f -print0 | xargs -0 $(BIN)/clang-format -i
 
 clean:
-	rm -rf $(VENV) build demo
+	rm -rf $(VENV) build demo dist

@@ -1,21 +1,30 @@
 #!/usr/bin/env bash
-# wheel.sh ARCH PYTHON_TAG OUTPUT_DIR   builds one wheel: for x86_64 or aarch64, and CPython cp310 to cp313
+# wheel.sh ARCH PYTHON_TAG OUTPUT_DIR   builds one wheel: for x86_64 or aarch64, and CPython cp310 to cp313; prints its path
+# For x86_64 with CUDA kernels, by $CUDACXX or the nvcc in .venv; CUDACXX=none leaves them out.
 # An interpreter of that version must be here, of this machine's kind: its headers are the same for every processor.
 set -euo pipefail
 packaging=$(cd "$(dirname "$0")" && pwd)
 source=$(dirname "$packaging")
 arch=${1:?"which processor? x86_64 or aarch64"} tag=${2:?"which Python? for example cp311"} output=${3:?"where to?"}
-glibc=2.27  # Ubuntu 18.04's; JetPack 6 has 2.35
 python=$("$packaging/interpreter.sh" "$tag")
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
 build=$source/build/wheels/$arch
-tools=$("$packaging/tools.sh" "$python")
-export PYTHONPATH=$tools PATH=$tools/bin:$PATH
 
 case $arch in
+  x86_64)
+    # By GCC, which canthus is tested and measured with, and which nvcc knows. The C++ library is the system's: GCC 12's
+    # own, put in, asks for glibc 2.36.
+    glibc=2.34  # Debian 12's, Ubuntu 22.04's and RHEL 9's are no older
+    export CUDACXX=${CUDACXX-$(echo "$source"/.venv/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)}
+    if [ "$CUDACXX" != none ] && ! type -P "$CUDACXX" > /dev/null; then
+      echo "$CUDACXX isn't there: make install brings nvcc; CUDACXX=none leaves the CUDA kernels out" >&2
+      exit 1
+    fi
+    ;;
   aarch64)
-    export ZIG=$tools/ziglang/zig ZIG_TARGET=aarch64-linux-gnu.$glibc
+    glibc=2.27  # Ubuntu 18.04's; JetPack 6 has 2.35
+    export ZIG_TARGET=aarch64-linux-gnu.$glibc
     export CMAKE_TOOLCHAIN_FILE=$packaging/aarch64.cmake
     export _PYTHON_HOST_PLATFORM=linux-aarch64  # the wheel's name
     export SETUPTOOLS_EXT_SUFFIX=.cpython-${tag#cp}-aarch64-linux-gnu.so  # the module's name
@@ -25,6 +34,9 @@ case $arch in
     exit 1
     ;;
 esac
+
+tools=$("$packaging/tools.sh" "$python")
+export PYTHONPATH=$tools PATH=$tools/bin:$PATH ZIG=$tools/ziglang/zig
 
 # One build folder serves every Python: what doesn't ask for Python's headers is compiled once.
 unrepaired=$(mktemp -d)
