@@ -23,6 +23,8 @@ LEFT_OUT = {
     "test_openvino.py": "OpenVINO is for x86",
     "test_see.py": TORCH,
     "test_selective_scan_torch.py": TORCH,
+    "test_synthesize_data_set.py": "renders for minutes, and not on a device",
+    "test_synthesize_recording.py": "renders for minutes, and not on a device",
     "test_tensorrt_build.py": "TensorRT-RTX has no package for 64-bit Arm",
     "test_train.py": TORCH,
     "test_train_command.py": TORCH,
