@@ -15,8 +15,6 @@ bool multiplies_int8_exactly() {
 
 }  // namespace
 
-void add_processor(pybind11::module_& m) {
-  m.def("multiplies_int8_exactly", &multiplies_int8_exactly);
-}
+void add_processor(pybind11::module_& m) { m.def("multiplies_int8_exactly", &multiplies_int8_exactly); }
 
 }  // namespace canthus::python
