@@ -38,6 +38,7 @@ LIKELY = Goal(agreement=0.0, uar_loss=100.0, divergence=TRIED.divergence)
 
 _TRIED_SEQUENCES = 250  # of each lighting, at most: what TRIED is tried on, two clips each
 _LIKELY_EVERY = 8  # of these clips one for a quick trial
+_MEASURED = "costs with weights of 8 bits, and of 7"  # what a journal holds: one that holds other things is begun anew
 _WEIGHED_PER_LIGHTING = 12  # of the calibration's clips on which each layer's cost is measured
 _SEVEN_BITS = 1.5  # times what a layer costs with 8-bit weights that it may cost with 7-bit ones
 _NOTHING = 1e-7  # bits that a layer may cost whatever its weights
@@ -298,6 +299,6 @@ def _key(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn, target: str, estim
     for name in sorted(graphs):
         for initializer in graphs[name].graph.initializer:
             digest.update(initializer.raw_data)
-    for text in (drawn.sha256, target, estimator, onnxruntime.__version__):
+    for text in (_MEASURED, drawn.sha256, target, estimator, onnxruntime.__version__):
         digest.update(text.encode())
     return digest.hexdigest()
