@@ -49,7 +49,7 @@ compare() {  # bundle, the largest difference of a probability that is allowed
 }
 compare float32 1e-4 &
 float32=$!
-compare int8 5e-2  # this machine's own INT8 is inexact where it has no VNNI
+compare int8 3e-2  # sums of floats round otherwise there, and now and then a code does
 wait $float32
 took "run"
 
