@@ -10,6 +10,7 @@ python=$("$packaging/interpreter.sh" "$tag")
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
 build=$source/build/wheels/$arch
+tools=$("$packaging/tools.sh" "$python")  # for this machine, so before another's platform is named
 
 case $arch in
   x86_64)
@@ -35,7 +36,6 @@ case $arch in
     ;;
 esac
 
-tools=$("$packaging/tools.sh" "$python")
 export PYTHONPATH=$tools PATH=$tools/bin:$PATH ZIG=$tools/ziglang/zig
 
 # One build folder serves every Python: what doesn't ask for Python's headers is compiled once.
