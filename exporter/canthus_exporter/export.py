@@ -45,6 +45,8 @@ _FLOAT16_ROUNDING = 4
 Some runtimes add up in float16 too: of two networks that took them 1.8 times as far as to add up in float32, which
 PyTorch and ONNX Runtime do on the CPU.
 """
+_MOST_MOVED = 0.25
+"""By which an INT8 answer's lead may move, however far apart the data set's answers are: 6 points of a probability."""
 _FAITHFUL = 4
 """Times the difference between faithful ways to run an INT8 network that must be allowed, or none would be right."""
 FLOAT16_LIMIT = 0.05
@@ -240,7 +242,7 @@ def _quantised(exported: _Exported, calibrated: Calibrated, target: str, steps: 
         **manifest.parity,
         "int8": furthest(own.logits, exported.golden),
         "int8 as run here": spread,
-        "tolerance": max(TOLERANCE, calibrated.closest_lead, _FAITHFUL * spread),
+        "tolerance": max(TOLERANCE, min(calibrated.closest_lead, _MOST_MOVED), _FAITHFUL * spread),
     }
     return _Exported(replace(manifest, parity=parity), calibrated.graphs, own)
 

@@ -33,7 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
         f"{bundle.path}: {len(golden.logits)} golden windows on {engine.backend}: "
         + ("an answer's lead moves, in the worst light, by " if int8 else "largest logit difference ")
         + f"{difference:.1e}, allowed {allowed:.2g}"
-        + (", which would change one answer in a hundred" if int8 else "")
     )
     reference = "exported INT8 network" if int8 else "checkpoint"
     print(
