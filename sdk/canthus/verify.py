@@ -25,7 +25,7 @@ def tolerance(manifest: Manifest) -> float:
 
     In float32 it is TOLERANCE. In float16 runtimes add up in float16 or in float32, which moves logits further: how far
     was measured at export. In INT8 it is what would change one answer in a hundred, in the light where answers are
-    closest: as much as the hundredth closest of the clips that were answered at export leads by.
+    closest: as much as the hundredth closest of the clips that were answered at export leads by, within bounds.
     """
     return TOLERANCE if manifest.precision == "float32" else max(TOLERANCE, manifest.parity.get("tolerance", 0.0))
 
