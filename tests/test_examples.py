@@ -5,6 +5,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -15,6 +17,7 @@ def load(name):
     return module
 
 
+@pytest.mark.wall_time
 def test_headset(small_bundle, recording, capsys):
     load("headset").main(str(small_bundle), str(recording))
     shown, frames = re.split(r"\n(?=\d+ frames)", capsys.readouterr().out)
@@ -22,6 +25,7 @@ def test_headset(small_bundle, recording, capsys):
     assert re.match(r"30 frames: .*'answered': \d+", frames)
 
 
+@pytest.mark.wall_time
 def test_asyncio_app(small_bundle, recording, capsys):
     asyncio.run(load("asyncio_app").main(str(small_bundle), str(recording)))
     assert re.match(r"\d+\.\d{3} s  \w+\n", capsys.readouterr().out)
