@@ -84,11 +84,9 @@ def _fastest(bundle: Bundle, graphs: _Graphs, threads: int, *, check: bool) -> E
         raise EngineError(
             f"{bundle.path}: no backend here answers as it should; {_reasons({**wrong, **passed_over})}; {_REMEDY}"
         )
-    spared = next(iter(opened))
-    for backend, reason in wrong.items():
-        if backend != spared or len(wrong) < len(opened):
-            passed_over[backend] = reason
-            del opened[backend]
+    kept = [backend for backend in opened if backend not in wrong] or [*opened][:1]
+    passed_over |= {backend: reason for backend, reason in wrong.items() if backend not in kept}
+    opened = {backend: opened[backend] for backend in kept}
     compares = precision == "int8" and missing("onnxruntime") is None
     others = [_in_float32(bundle.manifest, graphs, threads)] if compares else []
     times = _milliseconds([*opened.values(), *others], golden)
