@@ -79,7 +79,7 @@ def test_other_processors_answer_the_same(int8, processor):
     )
     command = [str(EMULATOR), "-cpu", processor, sys.executable, "-c", code, str(int8)]
     environment = {**os.environ, "OPENBLAS_CORETYPE": processor}
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode == 0, told.stderr
     instructions, exact, difference = told.stdout.split()
     assert instructions == {"Haswell": "avx2", "Nehalem": "baseline"}[processor] and exact == "False"
