@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from canthus import _native
-from canthus.gpu import find_gpu
+from canthus.device.gpu import find_gpu
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "cuda_on_host"

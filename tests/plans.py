@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 
 from canthus.bundle import read_bundle, write_bundle
-from canthus.gpu import Gpu
+from canthus.device.gpu import Gpu
 from canthus.manifest import MEMBERS
 
 A_GPU = Gpu("NVIDIA GeForce RTX 3060", (8, 6), 12 << 30, 28, False, "GPU-1", "13.0", None)

@@ -9,10 +9,10 @@ import canthus
 from canthus import backends
 from canthus.bundle import read_bundle
 from canthus.cli import main
+from canthus.device.gpu import find_gpu
+from canthus.device.requirements import missing
 from canthus.engine import Engine
-from canthus.gpu import find_gpu
 from canthus.manifest import MEMBERS
-from canthus.requirements import missing
 from canthus.runtimes.cuda import BoundGraph, Cuda
 from canthus.runtimes.onnxruntime import PRIME, REACT, OnnxRuntime, session_options
 from canthus.verify import Golden, replay, tolerance

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from canthus import BenchError, Expression, Stream, platform_readings
+from canthus import BenchError, Expression, Stream
 from canthus.bench.baseline import check_alike, compare, read_baseline
 from canthus.bench.checks import checks
 from canthus.bench.content import PACKET_US, START_US, made_up
@@ -23,6 +23,7 @@ from canthus.bench.settings import Settings, parse_duration, parse_percent
 from canthus.bench.summary import summary
 from canthus.bench.tally import Slice, Tally
 from canthus.bench.watch import Course, growth
+from canthus.device import readings as device_readings
 from canthus.events import Events
 from canthus.live.health import Health
 from canthus.live.ledger import Ledger
@@ -318,7 +319,7 @@ def test_readings_as_a_jetson_gives_them(tmp_path, monkeypatch):
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content + "\n")
-    monkeypatch.setattr(platform_readings, "_SYSTEM", tmp_path)
+    monkeypatch.setattr(device_readings, "_SYSTEM", tmp_path)
     from canthus.bench.watch import read
 
     readings = read()
@@ -328,7 +329,7 @@ def test_readings_as_a_jetson_gives_them(tmp_path, monkeypatch):
         "gpu_megahertz": 624.75,
         "VDD_IN_watts": pytest.approx(5.072),
     }
-    monkeypatch.setattr(platform_readings, "_SYSTEM", tmp_path / "none")
+    monkeypatch.setattr(device_readings, "_SYSTEM", tmp_path / "none")
     assert not [name for name in read() if "memory" not in name]
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from canthus import _native, platform_readings
+from canthus import _native
 from canthus.cli import main
-from canthus.doctor import as_json, as_text, cameras, device, examine, files, graphics, ready
-from canthus.doctor.findings import Finding
-from canthus.doctor.jetson import Jetson, PowerMode, read_jetson
-from canthus.requirements import installed_version, missing
+from canthus.device import readings
+from canthus.device.doctor import as_json, as_text, cameras, device, examine, files, graphics, ready
+from canthus.device.doctor.findings import Finding
+from canthus.device.doctor.jetson import Jetson, PowerMode, read_jetson
+from canthus.device.requirements import installed_version, missing
 from driver_stand_in import ORIN, UUID, ask, make_driver
 
 DOCTOR = "import sys; from canthus.cli import main; sys.exit(main(['doctor', '--json']))"
@@ -44,7 +45,7 @@ def machine(monkeypatch, tmp_path):
         return tmp_path
 
     monkeypatch.setattr(files, "ROOT", tmp_path)
-    monkeypatch.setattr(platform_readings, "_SYSTEM", tmp_path / "sys")
+    monkeypatch.setattr(readings, "_SYSTEM", tmp_path / "sys")
     return make
 
 
@@ -348,7 +349,7 @@ def test_a_camera_that_may_not_be_opened(everybodys_folder, rule):
         (root / "etc/udev/rules.d/65-inivation.rules").write_text('ATTR{idVendor}=="152a", MODE="0666"\n')
     (root / NODE).chmod(0)
     code = (
-        "import os; from canthus.doctor import cameras, files; from pathlib import Path\n"
+        "import os; from canthus.device.doctor import cameras, files; from pathlib import Path\n"
         f"files.ROOT = Path({str(root)!r})\n"
         "list(cameras.examine_cameras())  # imports all that it needs, while it may\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"

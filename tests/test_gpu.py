@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from canthus import gpu
-from canthus.gpu import Gpu, find_gpu, why_no_gpu
+from canthus.device import gpu
+from canthus.device.gpu import Gpu, find_gpu, why_no_gpu
 from driver_stand_in import ORIN, UUID, ask, make_driver
 
 
@@ -71,7 +71,9 @@ def test_a_jetson(use, driver, kernel_driver):
 def test_the_driver_is_found_by_its_name(driver):
     """As an app does: nothing of canthus is changed, only where the system's loader looks."""
     told = ask(
-        "from canthus.gpu import find_gpu, why_no_gpu; print(find_gpu(), why_no_gpu())", driver=driver, DRIVER_NAME="X"
+        "from canthus.device.gpu import find_gpu, why_no_gpu; print(find_gpu(), why_no_gpu())",
+        driver=driver,
+        DRIVER_NAME="X",
     )
     assert told.stdout.startswith("Gpu(name='X', compute_capability=(8, 6)"), told.stderr
 

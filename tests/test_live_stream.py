@@ -15,10 +15,10 @@ import pytest
 
 import canthus
 from canthus import LiveError, LiveStream, Stream, _native
+from canthus.device.readings import memory_bytes
 from canthus.live.delivery import UNREAD
 from canthus.live.feed import feed
 from canthus.live.inbox import Inbox
-from canthus.platform_readings import memory_bytes
 from test_stream import FRAME_US, SENSOR, StandInEngine, fields, make_recording, play
 
 pytestmark = pytest.mark.alone

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from canthus import EngineError, operators
-from canthus.needed_libraries import needed_libraries
-from canthus.requirements import BACKENDS, covers, installed_version, missing
+from canthus.device.needed_libraries import needed_libraries
+from canthus.device.requirements import BACKENDS, covers, installed_version, missing
 from driver_stand_in import ORIN, ask, compile_library, make_driver
 
-MISSING = "from canthus.requirements import missing; print(missing({!r}))"
+MISSING = "from canthus.device.requirements import missing; print(missing({!r}))"
 HIDE = "import sys; sys.modules.update(dict.fromkeys({!r}))\n"
 BUILT = "from canthus import _native; _native.cuda_architectures = lambda: {!r}; _native.cuda_version = lambda: {!r}\n"
 
@@ -83,7 +83,7 @@ def test_openvino_needs_onnxruntime_too(packages):
 
 def test_nothing_is_imported_but_for_the_list_of_providers():
     code = (
-        "import sys; from canthus.requirements import missing\n"
+        "import sys; from canthus.device.requirements import missing\n"
         "for backend in ('onnxruntime', 'openvino', 'tensorrt'): missing(backend)\n"
         "print({'onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx_bindings'} & set(sys.modules))"
     )

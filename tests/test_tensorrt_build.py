@@ -10,8 +10,8 @@ import pytest
 
 from canthus.bundle import read_bundle
 from canthus.cli import main
+from canthus.device.gpu import find_gpu
 from canthus.errors import EngineError
-from canthus.gpu import find_gpu
 from canthus.runtimes.onnxruntime import PRIME, REACT
 from canthus.runtimes.tensorrt import TensorRt
 from canthus.tensorrt import build, destination, library

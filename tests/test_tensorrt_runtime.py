@@ -12,9 +12,9 @@ import played_gpu
 from at_once import at_once
 from canthus.bundle import read_bundle
 from canthus.cli import main
+from canthus.device.gpu import find_gpu
 from canthus.engine import Engine
 from canthus.errors import EngineError
-from canthus.gpu import find_gpu
 from canthus.runtimes.onnxruntime import PRIME, REACT
 from canthus.runtimes.tensorrt import TensorRt
 from canthus.tensorrt import destination, library

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from canthus import _native
-from canthus.requirements import covers
+from canthus.device.requirements import covers
 from canthus_model.selective_scan_doubling import selective_scan_doubling
 
 

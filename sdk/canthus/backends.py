@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 
-from canthus import requirements
 from canthus.bundle import Bundle
+from canthus.device import requirements
+from canthus.device.requirements import missing
 from canthus.engine import Engine
 from canthus.errors import EngineError
 from canthus.manifest import MEMBERS, Manifest
 from canthus.operators import library_path
-from canthus.requirements import missing
 from canthus.runtimes import Runtime
 from canthus.verify import Golden, replay, tolerance
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from canthus.platform_readings import cpu_megahertz, gpu_megahertz, memory_bytes, power_watts, temperature_celsius
+from canthus.device.readings import cpu_megahertz, gpu_megahertz, memory_bytes, power_watts, temperature_celsius
 
 SETTLED_SECONDS = 60
 """Until then memory may grow: buffers are got, caches filled."""

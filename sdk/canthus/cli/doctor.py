@@ -6,7 +6,7 @@ import argparse
 import shutil
 import sys
 
-from canthus.doctor import as_json, as_text, examine, ready
+from canthus.device.doctor import as_json, as_text, examine, ready
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from canthus.device.readings import temperature_celsius
 from canthus.engine import Engine
 from canthus.errors import LiveError
 from canthus.events import Events
@@ -21,7 +22,6 @@ from canthus.live.answering import Answering
 from canthus.live.delivery import Delivery
 from canthus.live.health import Health
 from canthus.live.inbox import Inbox
-from canthus.platform_readings import temperature_celsius
 from canthus.sources import Frame, Packet
 from canthus.stream import Stream
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canthus.bundle import Bundle
+from canthus.device.gpu import Gpu, find_gpu, why_no_gpu
 from canthus.errors import EngineError
-from canthus.gpu import Gpu, find_gpu, why_no_gpu
 from canthus.tensorrt.library import Library, is_usable, open_library
 
 THIS, RTX = "this", "rtx"

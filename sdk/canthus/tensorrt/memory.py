@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from canthus.errors import EngineError
 from canthus.imports import import_lack
 
-_GPU = 0  # the one that `canthus.gpu.find_gpu` tells of
+_GPU = 0  # the one that `canthus.device.gpu.find_gpu` tells of
 
 
 class Cuda:

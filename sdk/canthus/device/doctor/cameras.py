@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from canthus.doctor import files
-from canthus.doctor.findings import Finding
+from canthus.device.doctor import files
+from canthus.device.doctor.findings import Finding
+from canthus.device.requirements import installed_version
 from canthus.imports import import_lack
-from canthus.requirements import installed_version
 
 _SECTION = "cameras"
 _INIVATION = "152a"  # the vendor, as USB numbers it

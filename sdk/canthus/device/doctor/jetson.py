@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from canthus.doctor import files
+from canthus.device.doctor import files
 
 _JETPACKS = {32: 4, 34: 5, 35: 5, 36: 6, 38: 7, 39: 7}
 """JetPack's major version, by that of the Linux for Tegra (L4T) that it brings."""

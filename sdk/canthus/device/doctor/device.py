@@ -7,10 +7,10 @@ import platform
 import re
 from collections.abc import Iterator
 
-from canthus import platform_readings
-from canthus.doctor import files
-from canthus.doctor.findings import Finding
-from canthus.doctor.jetson import Jetson, read_jetson
+from canthus.device import readings
+from canthus.device.doctor import files
+from canthus.device.doctor.findings import Finding
+from canthus.device.doctor.jetson import Jetson, read_jetson
 
 _SECTION = "device"
 
@@ -70,7 +70,7 @@ def _cores() -> str:
 
 
 def _clock() -> Iterator[Finding]:
-    now = platform_readings.cpu_megahertz()
+    now = readings.cpu_megahertz()
     if not now:
         return
     most = [
@@ -95,10 +95,10 @@ def _memory() -> Iterator[Finding]:
 
 
 def _readings() -> Iterator[Finding]:
-    temperature = platform_readings.temperature_celsius()
+    temperature = readings.temperature_celsius()
     if temperature is not None:
         yield Finding(_SECTION, "ok", "temperature", f"{temperature:.0f} °C at the hottest sensor")
-    power = platform_readings.power_watts()
+    power = readings.power_watts()
     if power:
         rails = ", ".join(f"{rail} {watts:.1f} W" for rail, watts in power.items())
         yield Finding(_SECTION, "ok", "power", rails)

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from itertools import groupby
 
-from canthus.doctor.findings import Finding
-from canthus.doctor.runtimes import SECTION as BACKENDS
+from canthus.device.doctor.findings import Finding
+from canthus.device.doctor.runtimes import SECTION as BACKENDS
 from canthus.imports import Lack
 
 _WIDEST = 100

@@ -1,20 +1,20 @@
 """What this device has, and what is missing for what.
 
-from canthus.doctor import as_text, examine
+from canthus.device.doctor import as_text, examine
 
 print(as_text(examine(), columns=80))
 """
 
 from __future__ import annotations
 
-from canthus.doctor.cameras import examine_cameras
-from canthus.doctor.development import examine_development
-from canthus.doctor.device import examine_device
-from canthus.doctor.findings import Finding
-from canthus.doctor.graphics import examine_gpu
-from canthus.doctor.program import examine_program
-from canthus.doctor.report import as_json, as_text, ready
-from canthus.doctor.runtimes import examine_backends, examine_packages
+from canthus.device.doctor.cameras import examine_cameras
+from canthus.device.doctor.development import examine_development
+from canthus.device.doctor.device import examine_device
+from canthus.device.doctor.findings import Finding
+from canthus.device.doctor.graphics import examine_gpu
+from canthus.device.doctor.program import examine_program
+from canthus.device.doctor.report import as_json, as_text, ready
+from canthus.device.doctor.runtimes import examine_backends, examine_packages
 
 __all__ = ["Finding", "as_json", "as_text", "examine", "ready"]
 

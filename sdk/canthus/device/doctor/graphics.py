@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from canthus import platform_readings
-from canthus.doctor import files
-from canthus.doctor.findings import Finding
-from canthus.gpu import Gpu, find_gpu, why_no_gpu
+from canthus.device import readings
+from canthus.device.doctor import files
+from canthus.device.doctor.findings import Finding
+from canthus.device.gpu import Gpu, find_gpu, why_no_gpu
 
 _SECTION = "GPU"
 _DISPLAY_CONTROLLER = "0x03"  # the first byte of a PCI device's class
@@ -32,7 +32,7 @@ def _facts(gpu: Gpu) -> Iterator[Finding]:
     yield Finding(_SECTION, "ok", "processors", f"{gpu.multiprocessors} multiprocessors")
     release = f"{gpu.driver_release}, " if gpu.driver_release else ""
     yield Finding(_SECTION, "ok", "driver", f"{release}supports CUDA up to {gpu.driver}")
-    megahertz = platform_readings.gpu_megahertz()
+    megahertz = readings.gpu_megahertz()
     if megahertz is not None:
         yield Finding(_SECTION, "ok", "clock", f"{megahertz:.0f} MHz now")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from canthus.doctor.findings import Finding
+from canthus.device.doctor.findings import Finding
+from canthus.device.requirements import BACKENDS, find_lack, installed_version
 from canthus.imports import Lack, import_lack
 from canthus.operators import library_path
-from canthus.requirements import BACKENDS, find_lack, installed_version
 
 SECTION = "backends"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from canthus import _native
-from canthus.doctor.findings import Finding
+from canthus.device.doctor.findings import Finding
 from canthus.errors import EngineError
 from canthus.operators import library_path
 

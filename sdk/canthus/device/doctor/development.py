@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from importlib.metadata import requires
 from pathlib import Path
 
-from canthus.doctor import files
-from canthus.doctor.findings import Finding
-from canthus.requirements import installed_version
+from canthus.device.doctor import files
+from canthus.device.doctor.findings import Finding
+from canthus.device.requirements import installed_version
 
 _SECTION = "development"
 _EXTRAS = {

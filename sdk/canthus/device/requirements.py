@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from canthus import _native
+from canthus.device.gpu import Gpu, find_gpu, why_no_gpu
+from canthus.device.needed_libraries import needed_libraries
 from canthus.errors import EngineError
-from canthus.gpu import Gpu, find_gpu, why_no_gpu
 from canthus.imports import Lack, import_lack
-from canthus.needed_libraries import needed_libraries
 from canthus.operators import library_path
 
 
