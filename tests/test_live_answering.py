@@ -279,6 +279,20 @@ def test_two_clocks_are_matched_by_when_things_arrive(recording):
     assert np.corrcoef(own, theirs)[0, 1] > 0.9
 
 
+def test_a_clock_that_was_set_has_another_offset():
+    """What was known of the offset is of no use when one of two clocks was set."""
+    events, frames = make_recording(1.2)
+    rig = Rig(separate_clocks=True)
+    run(rig, events, frames)
+    assert rig.answering.offset_us is not None
+    later = 3_600_000_000
+    for t, image in frames[:4]:
+        rig.until(rig.now_us + 33_000)
+        rig.frame(int(t) + later, image)
+    assert rig.answering.counts.clocks_set == 1
+    assert rig.answering.offset_us is None
+
+
 def test_offset_needs_both_and_forgets_old_ways():
     offset = ClockOffset()
     offset.arrived("events", 0, 5_000_000)

@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from canthus.live.ledger import Ledger
 
 
+@dataclass
+class Counts:
+    """What happened that is no fate of one frame or packet; see `Health`."""
+
+    clocks_set: int = 0
+    stalls: int = 0
+    frozen_frames: int = 0
+    black_frames: int = 0
+
+
 @dataclass(frozen=True)
 class Health:
     """A live stream at one moment. Every count only grows, but for what is waiting.
