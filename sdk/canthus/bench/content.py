@@ -10,12 +10,12 @@ from types import TracebackType
 
 import numpy as np
 
-import canthus.sources
 from canthus.bench.settings import Settings
 from canthus.errors import BenchError
 from canthus.events import Events
 from canthus.sources import Frame, Images, Packet
 from canthus.sources.faults import Arrival
+from canthus.sources.opening import open as open_source
 
 PACKET_US = 4000
 """How much time one packet of events spans, as a camera's driver gives them."""
@@ -104,7 +104,7 @@ def recorded(path: Path | str) -> Loop:
     """
     frames: list[Frame | Images] = []
     packets: list[Events] = []
-    with canthus.sources.open(path) as source:
+    with open_source(path) as source:
         sensor = source.sensor
         for packet in source:
             if isinstance(packet, Events):
