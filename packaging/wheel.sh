@@ -6,6 +6,20 @@ set -euo pipefail
 packaging=$(cd "$(dirname "$0")" && pwd)
 source=$(dirname "$packaging")
 arch=${1:?"which processor? x86_64 or aarch64"} tag=${2:?"which Python? for example cp311"} output=${3:?"where to?"}
+case $arch in
+  x86_64)
+    export CUDACXX=${CUDACXX-$(echo "$source"/.venv/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)}
+    if [ "$CUDACXX" != none ] && ! type -P "$CUDACXX" > /dev/null; then
+      echo "$CUDACXX isn't there: make install brings nvcc; CUDACXX=none leaves the CUDA kernels out" >&2
+      exit 1
+    fi
+    ;;
+  aarch64) ;;
+  *)
+    echo "no wheel for '$arch' is known: x86_64 or aarch64" >&2
+    exit 1
+    ;;
+esac
 python=$("$packaging/interpreter.sh" "$tag")
 mkdir -p "$output"
 output=$(cd "$output" && pwd)
@@ -17,11 +31,6 @@ case $arch in
     # By GCC, which canthus is tested and measured with, and which nvcc knows. The C++ library is the system's: GCC 12's
     # own, put in, asks for glibc 2.36.
     glibc=2.34  # Debian 12's, Ubuntu 22.04's and RHEL 9's are no older
-    export CUDACXX=${CUDACXX-$(echo "$source"/.venv/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)}
-    if [ "$CUDACXX" != none ] && ! type -P "$CUDACXX" > /dev/null; then
-      echo "$CUDACXX isn't there: make install brings nvcc; CUDACXX=none leaves the CUDA kernels out" >&2
-      exit 1
-    fi
     ;;
   aarch64)
     glibc=2.27  # Ubuntu 18.04's; JetPack 6 has 2.35
@@ -29,10 +38,6 @@ case $arch in
     export CMAKE_TOOLCHAIN_FILE=$packaging/aarch64.cmake
     export _PYTHON_HOST_PLATFORM=linux-aarch64  # the wheel's name
     export SETUPTOOLS_EXT_SUFFIX=.cpython-${tag#cp}-aarch64-linux-gnu.so  # the module's name
-    ;;
-  *)
-    echo "no wheel for '$arch' is known: x86_64 or aarch64" >&2
-    exit 1
     ;;
 esac
 
