@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--target", choices=TARGETS, default="x86")
     arguments = parser.parse_args()
     bundle = read_bundle(arguments.bundle)
-    graphs = {name: onnx.load_from_string(bundle.read(f"{name}.onnx")) for name in ("prime", "react")}
+    graphs = {part: onnx.load_from_string(graph) for part, graph in bundle.graphs().items()}
     training, testing = open_see(arguments.see, TRAINING), open_see(arguments.see, TESTING)
     network = Network(graphs, TARGETS[arguments.target])
     tested = decode(testing, [(turn, place) for turn in range(3) for place in range(len(testing.sequences))])

@@ -21,14 +21,16 @@ from torch import Tensor, nn
 
 from canthus.bundle import read_bundle
 from canthus.engine import Engine
+from canthus.network import open_network
 from canthus.operators import library_path
+from canthus.parts import ENCODERS
 from canthus.runtimes.onnxruntime import OnnxRuntime
-from canthus.verify import Golden, answer, furthest
+from canthus.verify import Golden, replay
 from canthus_calibration.agreement import compare
 from canthus_calibration.subsets import Drawn, decode
 from canthus_exporter.float16 import to_float16
-from canthus_exporter.fold import Prime, React
-from canthus_exporter.folded_runtime import FoldedRuntime
+from canthus_exporter.fold import fold
+from canthus_exporter.folded_runtime import folded_runtime
 from canthus_model.checkpoint import load_network
 from canthus_model.see.annotation import TESTING
 from canthus_model.see.dataset import open_see
@@ -97,23 +99,22 @@ def main() -> None:
     clips = decode(see, keys[:: arguments.every])
     network = load_network(arguments.checkpoint, bundle.manifest.image_size)
 
-    def folded(*changes: Callable[[Prime, React], object]) -> Engine:
-        parts = Prime(network).eval(), React(network).eval()
+    def folded(*changes: Callable[[nn.ModuleDict], object]) -> Engine:
+        parts = fold(network)
         for change in changes:
-            change(*parts)
-        return Engine(bundle.manifest, FoldedRuntime(*parts))
+            change(parts)
+        return Engine(bundle.manifest, folded_runtime(parts))
 
-    def rounded(prime: Prime, react: React) -> None:
-        to_float16(prime, react, golden)
+    def rounded(parts: nn.ModuleDict) -> None:
+        to_float16(parts, golden)
 
-    def summed(prime: Prime, react: React) -> None:
-        for part in (prime, react):
-            for encoder in (part.frame, part.event):
-                add_up_in_float16(encoder)
+    def summed(parts: nn.ModuleDict) -> None:
+        for part in ENCODERS:
+            add_up_in_float16(parts[part])
 
-    graphs = bundle.read("prime.onnx"), bundle.read("react.onnx")
+    on_this_cpu = open_network(OnnxRuntime(library_path()), bundle.graphs(), 2)
     engines = {
-        "ONNX Runtime, CPU": lambda: Engine(bundle.manifest, OnnxRuntime(*graphs, 2, library_path())),
+        "ONNX Runtime, CPU": lambda: Engine(bundle.manifest, on_this_cpu),
         "PyTorch, sums in float32": lambda: folded(rounded),
         "PyTorch, sums in float16": lambda: folded(rounded, summed),
     }
@@ -127,7 +128,7 @@ def main() -> None:
         print(
             f"{name}: {100 - 100 * others / len(clips):.2f} % answered alike, {others} otherwise; logits off by "
             f"{np.sqrt(np.square(difference).mean()):.1e} (root mean square), at most {difference.max():.1e}, on the "
-            f"golden windows {furthest(answer(opened, golden), golden):.1e}",
+            f"golden windows {replay(opened, golden).answers:.1e}",
             flush=True,
         )
         costs = compare(probabilities(expected), probabilities(found), clips.lighting, clips.label)

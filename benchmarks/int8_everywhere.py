@@ -10,7 +10,7 @@ changes, in each lighting; by how much an answer's lead moves on the golden wind
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,11 @@ from onnx import numpy_helper
 from canthus._native import multiplies_int8_exactly
 from canthus.bundle import read_bundle
 from canthus.engine import Engine
+from canthus.network import open_network
 from canthus.operators import library_path
-from canthus.runtimes import Runtime, onnxruntime
+from canthus.runtimes import Network, Runtime, onnxruntime
 from canthus.runtimes.onnxruntime import OnnxRuntime
-from canthus.verify import Golden, answer, lead_moved, tolerance
+from canthus.verify import Golden, allowed, replay
 from canthus_calibration.subsets import Drawn, decode
 from canthus_model.see.annotation import TESTING
 from canthus_model.see.dataset import open_see
@@ -41,33 +42,40 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="clips of each testing sequence (default: 5)")
     arguments = parser.parse_args()
     bundle, see = read_bundle(arguments.bundle), open_see(arguments.see, TESTING)
-    golden, allowed = Golden.from_bundle(bundle), tolerance(bundle.manifest)
+    golden, limits = Golden.from_bundle(bundle), allowed(bundle.manifest)
     clips = decode(see, [(turn, place) for turn in range(arguments.rounds) for place in range(len(see.sequences))])
-    graphs = [bundle.read(name) for name in ("prime.onnx", "react.onnx")]
-    right = answers(OnnxRuntime(*graphs, THREADS, library_path()), clips)
-    print(f"{len(clips)} clips; {'with' if multiplies_int8_exactly() else 'without'} VNNI; allowed {allowed:.2g}")
+    graphs = bundle.graphs()
+    right = answers(opened(OnnxRuntime(library_path()), graphs), clips)
+    print(
+        f"{len(clips)} clips; {'with' if multiplies_int8_exactly() else 'without'} VNNI; allowed {limits.answers:.2g}"
+    )
     print(f"{'answers that change, %':<32}{''.join(f'{name:>12}' for name in LIGHTINGS)}{'lead moves':>12}  verify")
-    for name, runtime in ways(graphs).items():
-        changed = answers(runtime, clips) != right
+    for name, network in ways(graphs).items():
+        changed = answers(network, clips) != right
         lost = [100 * changed[clips.lighting == place].mean() for place in range(len(LIGHTINGS))]
-        moved = lead_moved(answer(Engine(bundle.manifest, runtime), golden), golden)
-        verdict = "ok" if moved <= allowed else "FAILED"
-        print(f"{name:<32}{''.join(f'{percent:>12.2f}' for percent in lost)}{moved:>12.4f}  {verdict}", flush=True)
+        found = replay(Engine(bundle.manifest, network), golden)
+        verdict = "FAILED: " + ", ".join(wrong) if (wrong := found.wrong(limits)) else "ok"
+        cells = "".join(f"{percent:>12.2f}" for percent in lost)
+        print(f"{name:<32}{cells}{found.answers:>12.4f}  {verdict}", flush=True)
 
 
-def ways(graphs: list[bytes]) -> dict[str, Runtime]:
-    """Runtimes by what is special about them."""
-    found: dict[str, Runtime] = {
-        "as it is": OnnxRuntime(*graphs, THREADS, library_path()),
-        "every operator as written": OnnxRuntime(*graphs, THREADS, library_path(), as_written=True),
+def opened(runtime: Runtime, graphs: Mapping[str, bytes]) -> Network:
+    return open_network(runtime, graphs, THREADS)
+
+
+def ways(graphs: Mapping[str, bytes]) -> dict[str, Network]:
+    """Networks by what is special about how they are run."""
+    found = {
+        "as it is": opened(OnnxRuntime(library_path()), graphs),
+        "every operator as written": opened(OnnxRuntime(library_path(), as_written=True), graphs),
     }
     told, onnxruntime.multiplies_int8_exactly = onnxruntime.multiplies_int8_exactly, lambda: True
-    found["ONNX Runtime left to itself"] = OnnxRuntime(*graphs, THREADS, library_path())
+    found["ONNX Runtime left to itself"] = opened(OnnxRuntime(library_path()), graphs)
     onnxruntime.multiplies_int8_exactly = told
     try:
         from canthus.runtimes.openvino import OpenVino
 
-        found["OpenVINO"] = OpenVino(*graphs, THREADS, library_path())
+        found["OpenVINO"] = opened(OpenVino(library_path()), graphs)
     except ImportError:
         pass
     for error in (0.001, 0.003, 0.01, 0.03):
@@ -77,14 +85,14 @@ def ways(graphs: list[bytes]) -> dict[str, Runtime]:
     return found
 
 
-def broken(graphs: list[bytes], change: Change) -> OnnxRuntime:
-    changed = []
-    for graph in graphs:
+def broken(graphs: Mapping[str, bytes], change: Change) -> Network:
+    changed = {}
+    for part, graph in graphs.items():
         model = onnx.load_from_string(graph)
         for value in model.graph.initializer:
             change(value)
-        changed.append(model.SerializeToString())
-    return OnnxRuntime(*changed, THREADS, library_path())
+        changed[part] = model.SerializeToString()
+    return opened(OnnxRuntime(library_path()), changed)
 
 
 def scales_off(error: float) -> Change:
@@ -106,13 +114,13 @@ def clipped_at(code: int) -> Change:
     return change
 
 
-def answers(runtime: Runtime, clips: Drawn) -> np.ndarray:
+def answers(network: Network, clips: Drawn) -> np.ndarray:
     """Places of the labels, (N,)."""
     found = []
     for begin in range(0, len(clips), BATCH):
         frame, event = (images[begin : begin + BATCH] for images in (clips.frame, clips.event))
-        first = runtime.prime(frame[:, 0], event[:, 0])
-        found.append(runtime.react(frame[:, 1], event[:, 1], *first).logits.argmax(1))
+        first = network.prime(frame[:, 0], event[:, 0])
+        found.append(network.react(frame[:, 1], event[:, 1], *first).logits.argmax(1))
     return np.concatenate(found)
 
 

@@ -1,9 +1,8 @@
-"""Where the time of prime and react goes, by ONNX Runtime's own profile.
+"""Where the time of the network's parts goes, by ONNX Runtime's own profile.
 
     python benchmarks/stages.py BUNDLE.canthus
 
-prints, for each graph and number of threads, the median of many runs: of the whole, and of each kind of work in it.
-The head is everything behind the encoders.
+prints, for each part and number of threads, the median of many runs: of the whole, and of each kind of work in it.
 """
 
 from __future__ import annotations
@@ -41,15 +40,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     bundle = read_bundle(parser.parse_args().bundle)
-    for graph in ("prime", "react"):
+    for part, graph in bundle.graphs().items():
         for threads in (1, 2):
-            whole, stages = measure(bundle.read(f"{graph}.onnx"), bundle.manifest.image_size, threads)
-            print(f"\n{graph}, threads: {threads}{whole:>36.2f} ms")
+            whole, stages = measure(graph, bundle.manifest.image_size, threads)
+            print(f"\n{part}, threads: {threads}{whole:>36.2f} ms")
             for name, value in sorted(stages.items(), key=lambda item: -item[1]):
                 print(f"  {name:<40}{value:>8.2f} ms{100 * value / whole:>7.1f} %")
-            head = sum(value for name, value in stages.items() if name.startswith("head"))
-            if head:
-                print(f"  {'the head':<40}{head:>8.2f} ms{100 * head / whole:>7.1f} %")
 
 
 def measure(graph: bytes, image_size: tuple[int, int], threads: int) -> tuple[float, dict[str, float]]:
@@ -90,10 +86,9 @@ def open_session(graph: bytes, threads: int, profile: Path | None = None) -> onn
 
 def inputs_of(session: onnxruntime.InferenceSession, image_size: tuple[int, int]) -> dict[str, np.ndarray]:
     random = np.random.default_rng(0)
-    feed = {name: random.integers(0, 256, (1, *image_size), np.uint8) for name in ("frame", "event")}
-    for value in session.get_inputs()[2:]:
-        feed[value.name] = random.standard_normal((1, value.shape[1])).astype(np.float32)
-    return feed
+    if session.get_inputs()[0].name == "image":
+        return {"image": random.integers(0, 256, (1, *image_size), np.uint8)}
+    return {one.name: random.standard_normal((1, one.shape[1])).astype(np.float32) for one in session.get_inputs()}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What several tests of TensorRT share."""
 
-import hashlib
 from dataclasses import replace
 
-from canthus.bundle import read_bundle, write_bundle
+from bundles import written
+from canthus.bundle import read_bundle
 from canthus.device.gpu import Gpu
 from canthus.manifest import MEMBERS
 
@@ -15,12 +15,10 @@ def no_report(*_at):
 
 
 def changed(bundle, graph=lambda content: content, **fields):
-    """The bundle again, with another `prime.onnx` or another manifest."""
+    """The bundle again, with another `first_frame.onnx` or another manifest."""
     members = {name: bundle.read(name) for name in MEMBERS}
-    members["prime.onnx"] = graph(members["prime.onnx"])
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
-    write_bundle(bundle.path, replace(bundle.manifest, sha256=hashes, **fields), members)
-    return read_bundle(bundle.path)
+    members["first_frame.onnx"] = graph(members["first_frame.onnx"])
+    return read_bundle(written(replace(bundle.manifest, **fields), members, bundle.path))
 
 
 def contents(folder):

@@ -1,20 +1,85 @@
-"""Plays CUDA's runtime and TensorRT's where there is no GPU, strictly: what would crash or leak on one fails."""
+"""Plays CUDA's runtime where there is no GPU, strictly: what would crash, race or leak on one fails."""
 
 import ctypes
-import weakref
+import threading
 from enum import Enum
 from types import SimpleNamespace
 
-import numpy as np
+from played_order import Order
 
-Error = Enum("Error", {"cudaSuccess": 0, "cudaErrorMemoryAllocation": 2, "cudaErrorStreamCaptureInvalidated": 901})
+Error = Enum(
+    "Error",
+    {
+        "cudaSuccess": 0,
+        "cudaErrorMemoryAllocation": 2,
+        "cudaErrorStreamCaptureInvalidated": 901,
+        "cudaErrorStreamCaptureMerge": 902,
+        "cudaErrorStreamCaptureUnjoined": 904,
+        "cudaErrorStreamCaptureIsolation": 905,
+        "cudaErrorCapturedEvent": 907,
+    },
+)
+
+
+class Live:
+    """Takes steps as they come, and does them on the streams that they are on."""
+
+    def __init__(self, order):
+        self.order, self.points = order, {}
+
+    def work(self, stream, name, reads, writes, begin):
+        self.order.work(stream, name, reads, writes, begin())
+
+    def record(self, stream, event):
+        self.points[event] = self.order.point(stream)
+
+    def wait(self, stream, event):
+        self.order.wait(stream, self.points[event])
+
+
+class Captured(Live):
+    """Notes steps, to take them again at each launch, on streams of the launch's own but for the first."""
+
+    def __init__(self, origin):
+        super().__init__(Order())
+        self.origin, self.streams, self.steps, self.invalid = origin, {origin}, [], False
+
+    def work(self, stream, name, reads, writes, begin):
+        self.steps.append(("work", stream, name, reads, writes, begin))
+        self.order.work(stream, name, (), (), None)
+
+    def record(self, stream, event):
+        self.steps.append(("record", stream, event))
+        super().record(stream, event)
+
+    def wait(self, stream, event):
+        self.steps.append(("wait", stream, event))
+        super().wait(stream, event)
+        if stream not in self.streams:
+            self.streams.add(stream)
+            self.order.work(stream, "fork", (), (), None)  # to be joined even if no other work follows
+
+    def is_joined(self):
+        return all(self.order.point(stream) <= self.order.point(self.origin) for stream in self.streams)
+
+    def launch(self, order, stream):
+        streams = {other: object() for other in self.streams} | {self.origin: stream}
+        live = Live(order)
+        for step, on, *arguments in self.steps:
+            getattr(live, step)(streams[on], *arguments)
 
 
 class Cuda:
-    """`cuda.bindings.runtime`: memory is real, a stream does its work at once, or notes it while it is captured."""
+    """`cuda.bindings.runtime`: memory is real, work is done when it is waited for.
+
+    Attributes:
+        calls: the functions that were called.
+        watch: is called with a function's name before each call.
+        fail_at: the number of the call that fails.
+    """
 
     cudaError_t = Error
-    cudaStreamNonBlocking, cudaHostAllocDefault = 1, 0
+    cudaStreamNonBlocking, cudaHostAllocDefault, cudaEventDisableTiming, cudaEventWaitDefault = 1, 0, 2, 0
     cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice="there", cudaMemcpyDeviceToHost="here")
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal="this thread")
 
@@ -22,8 +87,14 @@ class Cuda:
         self.alive = {}  # by address or handle: its kind, and what it is
         self.calls = []
         self.fail_at = None
-        self.captured = None
-        self.next_handle = 7
+        self.watch = lambda name: None
+        self.order = Order()
+        self._live = Live(self.order)
+        self._captures = {}  # under way, by stream
+        self._captured_events = {}  # the capture that an event was last recorded in
+        self._next_handle = 7
+        self._own = threading.local()
+        self._lock = threading.RLock()
 
     def __getattr__(self, name):
         if not name.startswith("cuda"):
@@ -31,34 +102,66 @@ class Cuda:
         function = getattr(self, f"_{name}")
 
         def call(*arguments):
-            self.calls.append(name)
-            if len(self.calls) - 1 == self.fail_at:
-                if name == "cudaStreamEndCapture":  # ends it all the same
-                    self.captured = None
-                return (Error.cudaErrorMemoryAllocation, None)
-            return function(*arguments)
+            self.watch(name)
+            with self._lock:
+                self.calls.append(name)
+                if len(self.calls) - 1 == self.fail_at:
+                    if name == "cudaStreamEndCapture":  # ends it all the same
+                        self._leave(*arguments)
+                    return (Error.cudaErrorMemoryAllocation, None)
+                return function(*arguments)
 
         return call
 
+    @property
+    def device(self):
+        """Of this thread."""
+        return getattr(self._own, "device", 3)
+
+    def kinds(self):
+        """Of what is alive."""
+        return {kind for kind, _ in self.alive.values()}
+
+    def is_capturing(self, stream):
+        return stream in self._captures
+
+    def put(self, stream, name, reads, writes, begin):
+        """Work on a stream: `begin` is called as it is put there, and what it returns is called to do the work."""
+        return self._step(stream, "work", name, reads, writes, begin)
+
+    def _step(self, stream, step, *arguments):
+        assert self.alive[stream][0] == "stream" and self.device == 0
+        capture = self._captures.get(stream)
+        if capture is not None and capture.invalid:
+            return Error.cudaErrorStreamCaptureInvalidated
+        getattr(capture or self._live, step)(stream, *arguments)
+        return Error.cudaSuccess
+
     def _new(self, kind, thing=None):
-        self.next_handle += 1
-        self.alive[self.next_handle] = kind, thing
-        return Error.cudaSuccess, self.next_handle
+        assert self.device == 0
+        self._next_handle += 1
+        self.alive[self._next_handle] = kind, thing
+        return Error.cudaSuccess, self._next_handle
 
     def _end(self, kind, handle):
         assert self.alive.pop(handle)[0] == kind
         return (Error.cudaSuccess,)
 
     def _allocate(self, kind, size):
+        assert self.device == 0 and not self._captures
         memory = (ctypes.c_ubyte * size)()
         self.alive[ctypes.addressof(memory)] = kind, memory
         return Error.cudaSuccess, ctypes.addressof(memory)
 
+    def _free(self, kind, address):
+        self.order.free(address)
+        return self._end(kind, address)
+
     def _cudaGetDevice(self):
-        return Error.cudaSuccess, 3
+        return Error.cudaSuccess, self.device
 
     def _cudaSetDevice(self, device):
-        self.device = device
+        self._own.device = device
         return (Error.cudaSuccess,)
 
     def _cudaGetLastError(self):
@@ -71,43 +174,86 @@ class Cuda:
         return self._allocate("gpu", size)
 
     def _cudaFreeHost(self, address):
-        return self._end("host", address)
+        return self._free("host", address)
 
     def _cudaFree(self, address):
-        return self._end("gpu", address)
+        return self._free("gpu", address)
 
     def _cudaStreamCreateWithFlags(self, flags):
         assert flags == self.cudaStreamNonBlocking
         return self._new("stream")
 
     def _cudaStreamDestroy(self, stream):
+        assert stream not in self._captures
         return self._end("stream", stream)
 
     def _cudaStreamSynchronize(self, stream):
-        assert self.alive[stream][0] == "stream" and self.captured is None
+        assert self.alive[stream][0] == "stream" and stream not in self._captures
+        self.order.synchronise(stream)
         return (Error.cudaSuccess,)
 
     def _cudaMemcpyAsync(self, to, source, size, kind, stream):
         kinds = {"there": ("gpu", "host"), "here": ("host", "gpu")}[kind]
         assert kinds == (self.alive[to][0], self.alive[source][0])
         assert size == len(self.alive[to][1]) == len(self.alive[source][1])
-        return (self.enqueue(stream, lambda: ctypes.memmove(to, source, size)),)
 
-    def enqueue(self, stream, work):
-        assert self.alive[stream][0] == "stream" and self.device == 0
-        if self.captured is None:
-            work()
-        else:
-            self.captured.append(work)
-        return Error.cudaSuccess
+        def begin():  # what the host has written is no work: that it is left as it is, is looked at instead
+            before = bytes(self.alive[source][1]) if kind == "there" else None
+
+            def copy():
+                assert before in (None, bytes(self.alive[source][1])), "changed while it may be copied"
+                ctypes.memmove(to, source, size)
+
+            return copy
+
+        reads = [source] if kind == "here" else []
+        return (self.put(stream, f"copy {kind}", reads, [to], begin),)
+
+    def _cudaEventCreateWithFlags(self, flags):
+        assert flags == self.cudaEventDisableTiming
+        return self._new("event")
+
+    def _cudaEventDestroy(self, event):
+        return self._end("event", event)
+
+    def _cudaEventRecord(self, event, stream):
+        assert self.alive[event][0] == "event"
+        self._captured_events[event] = self._captures.get(stream)
+        return (self._step(stream, "record", event),)
+
+    def _cudaStreamWaitEvent(self, stream, event, flags):
+        """An event that is recorded in a capture draws whoever waits for it in; it may be waited for nowhere else."""
+        assert self.alive[event][0] == "event" and flags == self.cudaEventWaitDefault
+        capture, of_event = self._captures.get(stream), self._captured_events[event]
+        if of_event is not capture:
+            if capture is not None:
+                capture.invalid = True
+                isolated = of_event is None
+                return (Error.cudaErrorStreamCaptureIsolation if isolated else Error.cudaErrorStreamCaptureMerge,)
+            if of_event not in self._captures.values():
+                return (Error.cudaErrorCapturedEvent,)
+            self._captures[stream] = of_event
+        return (self._step(stream, "wait", event),)
 
     def _cudaStreamBeginCapture(self, stream, mode):
-        self.captured = []
+        assert stream not in self._captures and mode == "this thread"
+        self._captures[stream] = Captured(stream)
         return (Error.cudaSuccess,)
 
     def _cudaStreamEndCapture(self, stream):
-        captured, self.captured = self.captured, None
-        return self._new("graph", captured)
+        capture = self._leave(stream)
+        if capture.invalid:
+            return Error.cudaErrorStreamCaptureInvalidated, None
+        if not capture.is_joined():
+            return Error.cudaErrorStreamCaptureUnjoined, None
+        return self._new("graph", capture)
+
+    def _leave(self, stream):
+        """With all streams that are in the capture that began on this one."""
+        capture = self._captures[stream]
+        assert capture.origin == stream
+        self._captures = {other: under_way for other, under_way in self._captures.items() if under_way is not capture}
+        return capture
 
     def _cudaGraphInstantiate(self, graph, flags):
         return self._new("launchable", self.alive[graph][1])
@@ -116,90 +262,10 @@ class Cuda:
         return self._end("graph", graph)
 
     def _cudaGraphExecDestroy(self, launchable):
+        assert not self.order.undone
         return self._end("launchable", launchable)
 
     def _cudaGraphLaunch(self, launchable, stream):
-        for work in self.alive[launchable][1]:
-            self.enqueue(stream, work)
+        assert self.device == 0 and stream not in self._captures
+        self.alive[launchable][1].launch(self.order, stream)
         return (Error.cudaSuccess,)
-
-
-class Log:
-    def clear(self):
-        pass
-
-    def last(self):
-        return "played"
-
-
-class TensorRt:
-    """A library's module, whose every plan gives for each output the mean of all inputs, plus 1 for the second, …"""
-
-    ExecutionContextAllocationStrategy = SimpleNamespace(USER_MANAGED="user managed")
-
-    def __init__(self, cuda, inputs, shapes, capturable=True):
-        self.cuda, self.inputs, self.shapes, self.capturable = cuda, inputs, shapes, capturable
-        self.runs = 0
-        self.begun, self.ended = [], []
-
-    def nptype(self, dtype):
-        return dtype
-
-    def Runtime(self, log):
-        return self._watched(SimpleNamespace(deserialize_cuda_engine=self._engine), "runtime")
-
-    def _watched(self, thing, name):
-        """Notes when it goes, and what CUDA held then."""
-        held = type(name, (SimpleNamespace,), {})(**vars(thing))
-        self.begun.append(name)
-        weakref.finalize(held, lambda: self.ended.append((name, {kind for kind, _ in self.cuda.alive.values()})))
-        return held
-
-    def _engine(self, plan):
-        names = list(self.shapes)
-        engine = SimpleNamespace(
-            device_memory_size_v2=256,
-            num_io_tensors=len(names),
-            get_tensor_name=names.__getitem__,
-            get_tensor_shape=lambda name: self.shapes[name],
-            get_tensor_dtype=lambda name: np.uint8 if name in ("frame", "event") else np.float32,
-            create_execution_context=self._context,
-        )
-        return self._watched(engine, "engine")
-
-    def _context(self, strategy):
-        assert strategy == "user managed"
-        addresses = {}
-
-        def set_device_memory(address, size):
-            assert self.cuda.alive[address][0] == "gpu" and len(self.cuda.alive[address][1]) == size == 256
-            addresses["workspace"] = address
-
-        def set_tensor_address(name, address):
-            addresses[name] = address
-            return True
-
-        def compute():
-            assert addresses["workspace"] in self.cuda.alive
-            values = {}
-            for name, shape in self.shapes.items():
-                dtype = np.uint8 if name in ("frame", "event") else np.float32
-                values[name] = np.frombuffer(self.cuda.alive[addresses[name]][1], dtype).reshape(shape)
-            outputs = [name for name in values if name not in self.inputs]
-            mean = np.float32(sum(float(values[name].mean()) for name in self.inputs))
-            for i, name in enumerate(outputs):
-                values[name][...] = mean + i
-
-        def execute_async_v3(stream):
-            self.runs += 1
-            if self.cuda.captured is not None and (self.runs == 1 or self.capturable == "no, but it doesn't know"):
-                return False  # it sets itself up in its first run, which can't be captured
-            return self.cuda.enqueue(stream, compute) is Error.cudaSuccess
-
-        context = SimpleNamespace(
-            set_device_memory=set_device_memory,
-            set_tensor_address=set_tensor_address,
-            execute_async_v3=execute_async_v3,
-            is_stream_capturable=lambda stream: bool(self.capturable),
-        )
-        return self._watched(context, "context")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import canthus
+from bundles import written
 from canthus.bundle import read_bundle, write_bundle
 from canthus.manifest import MEMBERS, Manifest
 from canthus.verify import Golden
@@ -88,9 +89,29 @@ def test_changed_byte_in_place(small_bundle, tmp_path):
 
 
 def test_future_format(small_bundle, tmp_path):
-    path = edit_manifest(small_bundle, tmp_path / "new.canthus", lambda m: m.update(format=2))
-    with pytest.raises(canthus.BundleError, match=r"format 2.*update canthus"):
+    path = edit_manifest(small_bundle, tmp_path / "new.canthus", lambda m: m.update(format=3))
+    with pytest.raises(canthus.BundleError, match=r"format 3.*update canthus"):
         canthus.load(path)
+
+
+def test_the_format_before(small_bundle, tmp_path):
+    """Two graphs, of which each held the parts of a moment: refused, with the command that exports it again."""
+    old = tmp_path / "old.canthus"
+    with zipfile.ZipFile(small_bundle) as archive, zipfile.ZipFile(old, "w") as made:
+        document = yaml.safe_load(archive.read("manifest.yaml"))
+        document |= {"format": 1, "precision": "int8", "target": "arm64"}
+        document["provenance"]["checkpoint"] = "my best.pth"
+        made.writestr("manifest.yaml", yaml.safe_dump(document))
+        for name in ("prime.onnx", "react.onnx", "golden.npz"):
+            made.writestr(name, b"")
+    command = (
+        r"canthus export 'my best\.pth' --annotation emotion\.json --image-size 100x100 --precision int8 --see SEE "
+        r"--target arm64 -o NEW\.canthus"
+    )
+    with pytest.raises(
+        canthus.BundleError, match=rf"old\.canthus: is of format 1 .* reads 2: export it again: {command}"
+    ):
+        read_bundle(old)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +148,7 @@ def test_manifest_that_is_none(small_bundle, tmp_path, text):
 
 def test_missing_and_surplus_members(small_bundle, tmp_path):
     missing = rewrite(small_bundle, tmp_path / "less.canthus", lambda n, c: None if n == "golden.npz" else c)
-    with pytest.raises(canthus.BundleError, match=r"holds manifest\.yaml, prime\.onnx, react\.onnx;"):
+    with pytest.raises(canthus.BundleError, match=r"holds first_event\.onnx, first_frame\.onnx, .*, manifest\.yaml;"):
         canthus.load(missing)
     surplus = shutil.copy(small_bundle, tmp_path / "more.canthus")
     with zipfile.ZipFile(surplus, "a") as archive:
@@ -167,7 +188,7 @@ def test_failed_write_leaves_the_old_bundle_and_nothing_else(small_bundle, tmp_p
     path.write_bytes(b"the old one")
     manifest = read_bundle(small_bundle).manifest
     with pytest.raises(KeyError):
-        write_bundle(path, manifest, {"prime.onnx": b"1"})
+        write_bundle(path, manifest, {"first_frame.onnx": b"1"})
     assert path.read_bytes() == b"the old one"
     assert [p.name for p in tmp_path.iterdir()] == ["eye.canthus"]
     with pytest.raises(canthus.BundleError, match="can't write"):
@@ -176,19 +197,17 @@ def test_failed_write_leaves_the_old_bundle_and_nothing_else(small_bundle, tmp_p
 
 def with_golden(small_bundle, path, content):
     """A bundle whose golden vectors are `content`, with a manifest that agrees."""
-    import hashlib
-
     bundle = read_bundle(small_bundle)
     members = {name: bundle.read(name) for name in MEMBERS} | {"golden.npz": content}
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
-    write_bundle(path, replace(bundle.manifest, sha256=hashes), members)
-    return read_bundle(path)
+    return read_bundle(written(bundle.manifest, members, path))
 
 
 def test_golden_vectors_that_can_not_be(small_bundle, tmp_path):
     good = Golden.from_bundle(read_bundle(small_bundle))
     for odd in (
         replace(good, logits=good.logits[:2]),
+        replace(good, features=good.features[:, :3]),
+        replace(good, features=good.features.astype(np.float16)),
         replace(good, frame=good.frame[:, :, :50]),
         replace(good, logits=good.logits.astype(np.float64)),
         replace(good, logits=np.float32(1)),

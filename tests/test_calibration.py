@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -11,6 +12,7 @@ import pytest
 import canthus.calibration
 import canthus_calibration.calibrate as calibrating
 from canthus.cli import main
+from canthus.parts import ENCODERS, member
 from canthus.runtimes.onnxruntime import open_session
 from canthus_calibration.fallback import Goal, fewest_in_float
 from canthus_calibration.kept_weights import shrink_weights
@@ -41,7 +43,7 @@ def exported(small_checkpoint, calibration_see, tmp_path_factory):
 @pytest.fixture(scope="module")
 def float_graphs(small_bundle):
     bundle = canthus.read_bundle(small_bundle)
-    return {name: onnx.load_from_string(bundle.read(f"{name}.onnx")) for name in ("prime", "react")}
+    return {part: onnx.load_from_string(graph) for part, graph in bundle.graphs().items()}
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +87,11 @@ def test_the_bundle_answers_nearly_as_float32(exported, small_checkpoint, calibr
 
 def test_no_float_image_exists(exported):
     """A raw image is the code that the first convolution reads."""
-    for member in ("prime.onnx", "react.onnx"):
-        graph = onnx.load_from_string(canthus.read_bundle(exported).read(member)).graph
-        for image in ("frame", "event"):
-            (axis,) = [node for node in graph.node if image in node.input]
-            (dequantise,) = [node for node in graph.node if axis.output[0] in node.input]
-            assert (axis.op_type, dequantise.op_type) == ("Unsqueeze", "DequantizeLinear")
+    for part in ENCODERS:
+        graph = onnx.load_from_string(canthus.read_bundle(exported).read(member(part))).graph
+        (axis,) = [node for node in graph.node if "image" in node.input]
+        (dequantise,) = [node for node in graph.node if axis.output[0] in node.input]
+        assert (axis.op_type, dequantise.op_type) == ("Unsqueeze", "DequantizeLinear")
 
 
 def test_convolutions_run_in_integers(exported, tmp_path):
@@ -99,17 +100,19 @@ def test_convolutions_run_in_integers(exported, tmp_path):
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 4
     onnxruntime.InferenceSession(
-        canthus.read_bundle(exported).read("prime.onnx"), options, providers=["CPUExecutionProvider"]
+        canthus.read_bundle(exported).read("first_event.onnx"), options, providers=["CPUExecutionProvider"]
     )
     names = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
-    kept = sum(name.startswith("prime.") for name in canthus.read_bundle(exported).manifest.calibration.float_layers)
-    assert names.count("QLinearConv") >= 40 - 3 * kept
+    kept = sum(
+        name.startswith("first_event.") for name in canthus.read_bundle(exported).manifest.calibration.float_layers
+    )
+    assert names.count("QLinearConv") >= 20 - 3 * kept
     assert kept or "Conv" not in names
 
 
 def test_the_heads_matrices_are_int8_and_what_they_multiply_is_not(exported):
     """The same numbers as float32's, to half a step of the 127 of each row; the float32 bundle's are as they were."""
-    graph = onnx.load_from_string(canthus.read_bundle(exported).read("react.onnx")).graph
+    graph = onnx.load_from_string(canthus.read_bundle(exported).read("head.onnx")).graph
     constants = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
     made = {name for node in graph.node for name in node.output}
     head = {node.op_type: node for node in graph.node if node.domain == "canthus"}
@@ -135,7 +138,7 @@ def test_verify_fails_for_another_network(exported, small_bundle, monkeypatch, c
     from canthus import verify
 
     def other(golden):
-        return lambda bundle: type(golden)(golden.frame, golden.event, golden.logits[::-1].copy(), golden.light)
+        return lambda bundle: replace(golden, logits=golden.logits[::-1].copy())
 
     golden = verify.Golden.from_bundle(canthus.read_bundle(exported))
     monkeypatch.setattr("canthus.cli.verify.Golden.from_bundle", other(golden))
@@ -146,7 +149,7 @@ def test_verify_fails_for_another_network(exported, small_bundle, monkeypatch, c
 def test_the_page_shows_every_layer_in_every_lighting(exported):
     page = exported.with_name("calibration.html").read_text()
     assert page.count("<svg") >= 4 * 28
-    assert "react.event.fc" in page and "prime.event.blocks.3.sum" in page
+    assert "last_event.fc" in page and "first_event.blocks.3.sum" in page
     assert all(page.count(name) >= 3 for name in LIGHTINGS)
     assert "<script" not in page and "http" not in page
 
@@ -161,7 +164,7 @@ def test_every_target(float_graphs, drawn, target):
     ranges = network.observe(drawn, "percentile", lambda done, total: None)
     int8 = network.quantised(ranges)
     kinds = {True: onnx.TensorProto.INT8, False: onnx.TensorProto.UINT8}
-    for graph in int8.values():
+    for graph in (int8[part] for part in ENCODERS):
         constants = {value.name: value for value in graph.graph.initializer}
         points = [constants[n.input[2]] for n in graph.graph.node if n.op_type == "QuantizeLinear"]
         assert {point.data_type for point in points} == {kinds[TARGETS[target].signed]}
@@ -184,7 +187,7 @@ def test_tensorrt_gets_no_integers_but_between_quantise_and_dequantise(float_gra
             biases = [n.input[2] for n in model.graph.node if n.op_type == "Conv"]
             found[target, name] = reads, [kinds.get(bias) for bias in biases]
     types = onnx.TensorProto
-    for name in ("prime", "react"):
+    for name in ENCODERS:
         reads, biases = found["tensorrt", name]
         assert {op for op, kind in reads if kind == types.INT8} == {"DequantizeLinear", "QuantizeLinear"}
         assert {op for op, kind in reads if kind == types.FLOAT16} == {"Cast"}
@@ -192,28 +195,21 @@ def test_tensorrt_gets_no_integers_but_between_quantise_and_dequantise(float_gra
         reads, biases = found["x86", name]
         assert ("DequantizeLinear", types.INT32) in reads and ("Cast", types.INT8) in reads
         assert set(biases) == {None}  # made by DequantizeLinear
-    assert ("Mcib", types.INT8) in found["x86", "react"][0]
-
-
-def test_parts_together_are_the_whole(float_graphs, drawn):
-    network = Network(float_graphs, TARGETS["x86"])
-    apart = np.abs(network.answers(network.features(drawn)) - answers_of(network.graphs, drawn)).max()
-    assert apart < 1e-5
+    assert ("Mcib", types.INT8) in found["x86", "head"][0]
 
 
 def test_whole_means_change_nothing_but_padding(float_graphs):
     """Away from the border, the first convolution gives what it gave."""
-    rounded = Network(float_graphs, TARGETS["x86"]).graphs["prime"]
-    feed = {name: np.random.default_rng(0).integers(0, 256, (1, 100, 100), np.uint8) for name in ("frame", "event")}
+    feed = {"image": np.random.default_rng(0).integers(0, 256, (1, 100, 100), np.uint8)}
     outputs = []
-    for graph in (float_graphs["prime"], rounded):
-        shown = onnx.ModelProto()
-        shown.CopyFrom(graph)
-        weights = ("frame.conv1.weight", "event.conv1.weight")
-        firsts = [node.output[0] for node in graph.graph.node if set(weights) & set(node.input)]
-        for name in firsts:
-            shown.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-        outputs.append(open_session("prime", shown.SerializeToString(), 1, None).run(firsts, feed))
+    for graphs in (float_graphs, Network(float_graphs, TARGETS["x86"]).graphs):
+        outputs.append([])
+        for part in ("first_frame", "first_event"):
+            shown = onnx.ModelProto()
+            shown.CopyFrom(graphs[part])
+            (first,) = [node.output[0] for node in shown.graph.node if "conv1.weight" in node.input]
+            shown.graph.output.append(onnx.helper.make_tensor_value_info(first, onnx.TensorProto.FLOAT, None))
+            outputs[-1] += open_session(part, shown.SerializeToString(), 1, None).run([first], feed)
     for before, after in zip(*outputs, strict=True):
         inside = np.s_[:, :, 2:-2, 2:-2]
         assert np.abs(before - after)[inside].max() < 1e-4 * np.abs(before).max()
@@ -230,7 +226,7 @@ def test_every_layer_alone_changes_little_and_some(float_graphs, drawn):
         assert 0 < apart < 0.2, layer.name
 
 
-LAYERS = [Layer(f"prime.{number}", str(number), (), f"result {number}", 1) for number in range(20)]
+LAYERS = [Layer(f"first_frame.{number}", str(number), (), f"result {number}", 1) for number in range(20)]
 # Each costs twice what the one before does: within a factor of two, the one that runs first comes first.
 COSTS = {layer.name: {"Low": 2.0**place if place else 0.0} for place, layer in enumerate(LAYERS)}
 
@@ -249,7 +245,7 @@ def test_fallback_keeps_as_few_as_needed(needed, about):
         return len(in_float) >= needed
 
     kept = fewest_in_float(LAYERS, COSTS, [], about, enough, always)
-    assert [layer.name for layer in kept] == [f"prime.{19 - place}" for place in range(needed)]
+    assert [layer.name for layer in kept] == [f"first_frame.{19 - place}" for place in range(needed)]
     assert len(trials) <= 9 and len(trials) == len(set(trials))
 
 
@@ -262,7 +258,7 @@ def test_fallback_keeps_more_where_the_thorough_trial_asks_for_it(likely, needed
 def test_cheap_layers_go_first():
     dear = [Layer(layer.name, layer.node, (), layer.result, 1000) for layer in LAYERS[18:]]
     kept = fewest_in_float([*LAYERS[:18], *dear], COSTS, [], 1e9, lambda in_float: len(in_float) >= 3, always)
-    assert [layer.name for layer in kept] == ["prime.17", "prime.16", "prime.15"]
+    assert [layer.name for layer in kept] == ["first_frame.17", "first_frame.16", "first_frame.15"]
 
 
 def test_layers_whose_result_is_read_unrounded_are_dragged_along(float_graphs):
@@ -271,11 +267,11 @@ def test_layers_whose_result_is_read_unrounded_are_dragged_along(float_graphs):
     def dragged(name):
         return {layer.name for layer in with_dragged(list(layers.values()), [layers[name]])}
 
-    assert dragged("prime.event.blocks.1.conv1") == {"prime.event.blocks.1.conv1"}
-    assert dragged("prime.event.blocks.0.conv1") == {"prime.event.blocks.0.conv1", "prime.event.conv1"}
-    block = {f"react.frame.blocks.2.{name}" for name in ("conv1", "conv2", "shortcut", "sum")}
-    assert dragged("react.frame.blocks.2.sum") == block
-    assert dragged("react.event.fc") == {"react.event.fc"}
+    assert dragged("first_event.blocks.1.conv1") == {"first_event.blocks.1.conv1"}
+    assert dragged("first_event.blocks.0.conv1") == {"first_event.blocks.0.conv1", "first_event.conv1"}
+    block = {f"last_frame.blocks.2.{name}" for name in ("conv1", "conv2", "shortcut", "sum")}
+    assert dragged("last_frame.blocks.2.sum") == block
+    assert dragged("last_event.fc") == {"last_event.fc"}
 
 
 def test_of_layers_that_cost_about_the_same_the_first_goes_first():
@@ -283,7 +279,7 @@ def test_of_layers_that_cost_about_the_same_the_first_goes_first():
     costs = {layer.name: {"Low": 1.0 + 0.01 * place} for place, layer in enumerate(LAYERS)}
     for _ in range(2):
         kept = fewest_in_float(LAYERS, costs, [], 1e9, lambda in_float: len(in_float) >= 3, always)
-        assert [layer.name for layer in kept] == ["prime.0", "prime.1", "prime.2"]
+        assert [layer.name for layer in kept] == ["first_frame.0", "first_frame.1", "first_frame.2"]
         costs = {name: {"Low": 2.0 - cost["Low"] + 0.5} for name, cost in costs.items()}
 
 
@@ -291,7 +287,7 @@ def test_layers_without_a_range_stay_in_float():
     must = [LAYERS[0]]
     assert fewest_in_float(LAYERS, COSTS, must, 1e9, always, always) == must
     kept = fewest_in_float(LAYERS, COSTS, must, 1e9, lambda in_float: len(in_float) >= 3, always)
-    assert [layer.name for layer in kept] == ["prime.0", "prime.19", "prime.18"]
+    assert [layer.name for layer in kept] == ["first_frame.0", "first_frame.19", "first_frame.18"]
 
 
 def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see, tmp_path, monkeypatch):
@@ -311,7 +307,7 @@ def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see
     assert export(small_checkpoint, calibration_see, tmp_path / "eye.canthus") == 0
     kept = canthus.read_bundle(tmp_path / "eye.canthus").manifest.calibration.float_layers
     assert kept
-    reason = r"costs \S+ bits in \w+, alone|its result is read by (prime|react)\.\S+"
+    reason = r"costs \S+ bits in \w+, alone|its result is read by (first|last)_(frame|event)\.\S+"
     assert all(re.fullmatch(reason, found) for found in kept.values())
     assert any(found.startswith("costs") for found in kept.values())
     canthus.load(tmp_path / "eye.canthus")
@@ -323,7 +319,7 @@ def test_stopped_and_begun_again(small_checkpoint, calibration_see, tmp_path, mo
     with_only = Network.with_only
 
     def counted(self, layer, *arguments, narrow):
-        if layer.name == "prime.event.blocks.3.conv1" and "interrupted" not in weighed:
+        if layer.name == "first_event.blocks.3.conv1" and "interrupted" not in weighed:
             weighed.append("interrupted")
             raise KeyboardInterrupt
         weighed.append((layer.name, narrow))
@@ -355,8 +351,8 @@ def test_a_constant_activation_is_told_and_kept_in_float(float_graphs, drawn):
     network = Network(float_graphs, TARGETS["x86"])
     ranges = network.observe(drawn, "percentile", lambda done, total: None)
     layer = network.layers[5]
-    found = ranges["prime"][layer.inputs[0]]
-    ranges["prime"][layer.inputs[0]] = type(found)(0, 1, (None,) * 4, (0.0,) * 4)
+    found = ranges[layer.part][layer.inputs[0]]
+    ranges[layer.part][layer.inputs[0]] = type(found)(0, 1, (None,) * 4, (0.0,) * 4)
     see = type("See", (), {"labels": tuple("abcdefg"), "sequences": ()})
     warnings, must = calibrating._odd(network.layers, ranges, see, drawn)
     assert layer in must
@@ -403,9 +399,9 @@ def test_a_fifth_lighting(small_checkpoint, calibration_see, tmp_path, capsys):
 
 
 def test_open_session_as_written_fuses_nothing(float_graphs):
-    feed = {name: np.zeros((1, 100, 100), np.uint8) for name in ("frame", "event")}
-    graph = float_graphs["prime"].SerializeToString()
-    one, other = (open_session("prime", graph, 1, None, as_written=w).run(None, feed)[0] for w in (False, True))
+    feed = {"image": np.zeros((1, 100, 100), np.uint8)}
+    graph = float_graphs["first_frame"].SerializeToString()
+    one, other = (open_session("first_frame", graph, 1, None, as_written=w).run(None, feed)[0] for w in (False, True))
     assert np.abs(one - other).max() < 1e-3
 
 

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from canthus.cli import COMMANDS, main
+from canthus.parts import ENCODERS
+from canthus.verify import Difference
 
 
 def test_help_of_every_command_teaches(capsys):
@@ -29,9 +31,12 @@ def test_verify(small_bundle, capsys):
 
 
 def test_verify_tells_a_machine_that_computes_otherwise(small_bundle, capsys, monkeypatch):
-    monkeypatch.setattr("canthus.cli.verify.replay", lambda engine, golden: 0.5)
+    off = Difference(0.5, {**dict.fromkeys(ENCODERS, 0.0), "last_frame": 0.1})
+    monkeypatch.setattr("canthus.cli.verify.replay", lambda engine, golden: off)
     assert main(["verify", str(small_bundle)]) == 1
-    assert "FAILED" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "\nlast_frame: its features are 1.0e-01 off, more than 0.001\nhead: its answers are 5.0e-01 off" in told
+    assert "FAILED" in told
 
 
 def test_run_on_a_recording(small_bundle, recording, capsys):

@@ -8,7 +8,8 @@ import onnx
 import pytest
 
 import canthus
-from canthus.engine import Engine
+from bundles import engine_of
+from canthus.network import open_network
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import OnnxRuntime, open_session
 
@@ -17,8 +18,7 @@ from canthus.runtimes.onnxruntime import OnnxRuntime, open_session
 def engine(request, small_bundle):
     """The same bundle, with canthus's kernels and with the function bodies alone."""
     operators = library_path() if request.param == "operators" else None
-    bundle = canthus.read_bundle(small_bundle)
-    return Engine(bundle.manifest, OnnxRuntime(bundle.read("prime.onnx"), bundle.read("react.onnx"), 2, operators))
+    return engine_of(canthus.read_bundle(small_bundle), OnnxRuntime(operators))
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,9 @@ def test_answers_as_the_network(engine, request, images):
     np.testing.assert_allclose(answer.probabilities.sum(1), 1, rtol=1e-5)
     assert answer.experts.shape == (3, 8)
     assert ((answer.experts > 0).sum(1) == 2).all()
+    last = small_network.stages(torch.from_numpy(frame), torch.from_numpy(event))
+    assert np.abs(answer.last.frame - last["last_frame"].numpy()).max() <= 1e-4
+    assert np.abs(answer.last.event - last["last_event"].numpy()).max() <= 1e-4
 
 
 def test_single_images_and_batches_agree(engine, images):
@@ -90,15 +93,17 @@ def test_unknown_backend_and_no_threads(small_bundle):
 
 
 def test_graph_that_is_none(small_bundle):
-    react = canthus.read_bundle(small_bundle).read("react.onnx")
-    with pytest.raises(canthus.EngineError, match=r"prime\.onnx: can't be read \(it ends too soon\)"):
-        OnnxRuntime(b"junk", react, threads=1, operators=library_path())
-    with pytest.raises(canthus.EngineError, match=r"prime\.onnx: takes .* and gives .*; export the bundle again"):
-        OnnxRuntime(react, react, threads=1, operators=library_path())
-    unknown = onnx.load_from_string(react)
+    graphs = canthus.read_bundle(small_bundle).graphs()
+    unknown = onnx.load_from_string(graphs["head"])
     unknown.graph.node[0].op_type = "Conf"
-    with pytest.raises(canthus.EngineError, match=r"react\.onnx: ONNX Runtime .* can't run it"):
-        open_session("react.onnx", unknown.SerializeToString(), 1, library_path())
+    for part, graph, says in (
+        ("first_frame", b"junk", "ONNX Runtime .* can't run it"),
+        ("last_event", graphs["head"], "takes first_frame, .* and gives logits, .*, not image and features; export"),
+        ("head", graphs["last_event"], "takes image and gives features, not first_frame, .* and logits, .*; export"),
+        ("head", unknown.SerializeToString(), "ONNX Runtime .* can't run it"),
+    ):
+        with pytest.raises(canthus.EngineError, match=rf"{part}\.onnx: {says}"):
+            open_network(OnnxRuntime(library_path()), {**graphs, part: graph}, 1)
 
 
 def test_graph_can_not_read_files(tmp_path, monkeypatch):
@@ -114,7 +119,7 @@ def test_graph_can_not_read_files(tmp_path, monkeypatch):
     graph = onnx.helper.make_graph([node], "reader", [], [output], [weight])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
     with pytest.raises(canthus.EngineError, match="External data path"):
-        open_session("prime.onnx", model.SerializeToString(), 1, None)
+        open_session("head.onnx", model.SerializeToString(), 1, None)
 
 
 def test_device_path_never_imports_torch(small_bundle):

@@ -8,10 +8,11 @@ import torch
 import weights
 
 import canthus
-from canthus.engine import Engine
+from bundles import engine_of
 from canthus.operators import library_path
+from canthus.parts import ENCODERS, member
 from canthus.runtimes.onnxruntime import OnnxRuntime
-from canthus.verify import TOLERANCE, Golden, replay
+from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, Golden, replay
 from canthus_exporter import export as exporting
 from canthus_exporter.export import export
 from canthus_exporter.golden import make_golden
@@ -36,10 +37,9 @@ def test_paper_size(paper_bundle):
 
 @pytest.mark.parametrize("operators", [library_path(), None], ids=["operators", "portable"])
 def test_paper_parity(paper_bundle, operators):
-    graphs = paper_bundle.read("prime.onnx"), paper_bundle.read("react.onnx")
-    engine = Engine(paper_bundle.manifest, OnnxRuntime(*graphs, 2, operators))
-    golden = Golden.from_bundle(paper_bundle)
-    assert replay(engine, golden) <= TOLERANCE
+    found = replay(engine_of(paper_bundle, OnnxRuntime(operators)), Golden.from_bundle(paper_bundle))
+    assert found.answers <= TOLERANCE
+    assert set(found.features) == set(ENCODERS) and max(found.features.values()) <= FEATURES_TOLERANCE / 10
 
 
 def test_paper_parity_is_in_the_manifest(paper_bundle):
@@ -56,12 +56,14 @@ def test_provenance(small_bundle, small_checkpoint):
 
 def test_the_head_is_three_operators_and_the_graphs_name_no_file(small_bundle):
     bundle = canthus.read_bundle(small_bundle)
-    for member, operators in (("prime.onnx", []), ("react.onnx", ["McoMamba", "Mcib", "RoutedExperts"])):
-        content = bundle.read(member)
+    types = onnx.TensorProto
+    operators = ["McoMamba", "Mcib", "RoutedExperts"]
+    for part, own, takes in (*((part, [], [types.UINT8]) for part in ENCODERS), ("head", operators, [types.FLOAT] * 4)):
+        content = bundle.read(member(part))
         graph = onnx.load_from_string(content).graph
-        assert [node.op_type for node in graph.node if node.domain == "canthus"] == operators
+        assert [node.op_type for node in graph.node if node.domain == "canthus"] == own
         assert b".py" not in content
-        assert [i.type.tensor_type.elem_type for i in graph.input[:2]] == [onnx.TensorProto.UINT8] * 2
+        assert [i.type.tensor_type.elem_type for i in graph.input] == takes
 
 
 def test_golden_answers_differ(small_network):
@@ -77,15 +79,15 @@ def test_other_image_size(small_checkpoint, annotation, tmp_path):
 
 
 def test_what_does_not_verify_is_not_written(small_checkpoint, annotation, tmp_path, monkeypatch):
-    react = exporting.React
+    fold = exporting.fold
 
     def broken(network):
-        folded = react(network)
-        folded.mamba.D.data += 0.1
-        return folded
+        parts = fold(network)
+        parts["head"].mamba.D.data += 0.1
+        return parts
 
-    monkeypatch.setattr(exporting, "React", broken)
-    with pytest.raises(canthus.ExportError, match="the folded network's logits are up to"):
+    monkeypatch.setattr(exporting, "fold", broken)
+    with pytest.raises(canthus.ExportError, match=r"the folded network doesn't compute .*: head: its answers are"):
         export(small_checkpoint, annotation, tmp_path / "eye.canthus")
     assert list(tmp_path.iterdir()) == []
 

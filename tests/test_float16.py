@@ -1,7 +1,6 @@
 """A float16 bundle: encoders in float16, everything else as in float32, and what doesn't fit is refused by name."""
 
 import copy
-import hashlib
 import json
 from dataclasses import replace
 
@@ -12,17 +11,17 @@ import torch
 from onnx import TensorProto, numpy_helper
 
 import canthus
-from canthus.bundle import write_bundle
+from bundles import engine_of, written
 from canthus.cli import main
-from canthus.engine import Engine
 from canthus.manifest import MEMBERS
 from canthus.operators import library_path
+from canthus.parts import ENCODERS, HEAD, member
 from canthus.runtimes.onnxruntime import OnnxRuntime
-from canthus.verify import TOLERANCE, Golden, replay, tolerance
-from canthus_exporter.export import FLOAT16_LIMIT, Int8, export
+from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, Golden, allowed, replay
+from canthus_exporter.export import export
+from canthus_exporter.int8 import Int8
+from canthus_exporter.parity import FLOAT16_LIMIT
 from canthus_model.checkpoint import load_network
-
-GRAPHS = ("prime.onnx", "react.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -33,59 +32,62 @@ def float16_bundle(small_checkpoint, annotation, tmp_path_factory):
     return path
 
 
-def initializers(bundle, graph):
-    return {one.name: one for one in onnx.load_from_string(bundle.read(graph)).graph.initializer}
-
-
-def is_encoder(name):
-    return name.startswith(("frame.", "event."))
+def initializers(bundle, part):
+    return {one.name: one for one in onnx.load_from_string(bundle.read(member(part))).graph.initializer}
 
 
 def test_manifest(float16_bundle):
     manifest = canthus.read_bundle(float16_bundle).manifest
     assert (manifest.precision, manifest.target, manifest.calibration) == ("float16", "any", None)
     parity = manifest.parity
-    assert set(parity) == {"folded", "float16", "operators", "portable", "agreement", "tolerance"}
+    assert set(parity) == {
+        "folded",
+        "float16",
+        "operators",
+        "portable",
+        "agreement",
+        "tolerance",
+        "tolerance of features",
+    }
     assert 0 < parity["folded"] <= TOLERANCE
     worst = max(parity[way] for way in ("float16", "operators", "portable"))
     assert parity["folded"] < worst <= FLOAT16_LIMIT
     assert parity["agreement"] == 100
-    assert tolerance(manifest) == parity["tolerance"] == max(TOLERANCE, 4 * worst)
+    limits = allowed(manifest)
+    assert limits.answers == parity["tolerance"] == max(TOLERANCE, 4 * worst)
+    assert set(limits.features.values()) == {parity["tolerance of features"]}
+    assert FEATURES_TOLERANCE <= parity["tolerance of features"] < 0.05
 
 
 def test_the_encoders_are_float16_and_the_head_is_as_in_float32(float16_bundle, small_bundle):
     float16, float32 = canthus.read_bundle(float16_bundle), canthus.read_bundle(small_bundle)
-    for graph in GRAPHS:
-        found, expected = initializers(float16, graph), initializers(float32, graph)
-        layers = {name for name in expected if is_encoder(name)}
-        assert len(layers) == 2 * 2 * 21
+    for part in ENCODERS:
+        found, expected = initializers(float16, part), initializers(float32, part)
+        layers = {name for name in expected if name.startswith(("conv1.", "blocks.", "fc."))}
+        assert len(layers) == 2 * 21
         for name in layers:
             assert found[name].data_type == TensorProto.FLOAT16
             assert len(found[name].raw_data) * 2 == len(expected[name].raw_data)
-        operators = [node for node in onnx.load_from_string(float16.read(graph)).graph.node if node.domain == "canthus"]
-        head = {name for node in operators for name in node.input} & set(found)
-        assert len(head) == (0 if graph == "prime.onnx" else 29)
-        for name in head:
-            assert found[name].data_type == TensorProto.FLOAT
-            assert np.array_equal(numpy_helper.to_array(found[name]), numpy_helper.to_array(expected[name]))
+    assert float16.read(member(HEAD)) == float32.read(member(HEAD))
 
 
 def test_every_layer_computes_in_float16_and_the_signature_stays(float16_bundle, small_bundle):
-    for graph in GRAPHS:
+    for part in ENCODERS:
         model, same = (
-            onnx.load_from_string(canthus.read_bundle(path).read(graph)) for path in (float16_bundle, small_bundle)
+            onnx.load_from_string(canthus.read_bundle(path).read(member(part)))
+            for path in (float16_bundle, small_bundle)
         )
         assert list(model.graph.input) == list(same.graph.input)
         assert list(model.graph.output) == list(same.graph.output)
         types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
         layers = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MaxPool")]
-        assert len(layers) == 2 * (20 + 1 + 1)
+        assert len(layers) == 20 + 1 + 1
         for node in layers:
             assert types[node.input[0]] == types[node.output[0]] == TensorProto.FLOAT16
 
 
 def test_it_is_about_half_as_large(float16_bundle, small_bundle):
-    sizes = [len(canthus.read_bundle(path).read("prime.onnx")) for path in (float16_bundle, small_bundle)]
+    sizes = [len(canthus.read_bundle(path).read("first_frame.onnx")) for path in (float16_bundle, small_bundle)]
     assert 0.5 < sizes[0] / sizes[1] < 0.55
 
 
@@ -96,12 +98,12 @@ def test_it_answers_nearly_as_float32(float16_bundle, small_bundle, threads, ope
     answers = []
     for path in (float16_bundle, small_bundle):
         bundle = canthus.read_bundle(path)
-        engine = Engine(bundle.manifest, OnnxRuntime(*map(bundle.read, GRAPHS), threads, operators))
+        engine = engine_of(bundle, OnnxRuntime(operators), threads)
         first = engine.prime(frame, event)
         assert first.frame.dtype == first.event.dtype == np.float32
         answers.append(engine.react(frame, event, first).logits)
     difference = np.abs(answers[0] - answers[1]).max()
-    assert 0 < difference <= tolerance(canthus.read_bundle(float16_bundle).manifest)
+    assert 0 < difference <= allowed(canthus.read_bundle(float16_bundle).manifest).answers
 
 
 def test_verify_and_inspect(float16_bundle, capsys):
@@ -117,21 +119,22 @@ def test_verify_and_inspect(float16_bundle, capsys):
 def test_another_network_fails_verify(float16_bundle, tmp_path, capsys):
     """The tolerance for float16 still tells networks apart: one channel of one layer is missing."""
     bundle = canthus.read_bundle(float16_bundle)
-    model = onnx.load_from_string(bundle.read("react.onnx"))
-    (weight,) = (one for one in model.graph.initializer if one.name == "event.blocks.0.conv1.weight")
+    model = onnx.load_from_string(bundle.read("last_event.onnx"))
+    (weight,) = (one for one in model.graph.initializer if one.name == "blocks.0.conv1.weight")
     values = numpy_helper.to_array(weight).copy()
     values[0] = 0
     weight.CopyFrom(numpy_helper.from_array(values, weight.name))
-    members = {name: bundle.read(name) for name in MEMBERS} | {"react.onnx": model.SerializeToString()}
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in members.items()}
-    write_bundle(tmp_path / "other.canthus", replace(bundle.manifest, sha256=hashes), members)
+    members = {name: bundle.read(name) for name in MEMBERS} | {"last_event.onnx": model.SerializeToString()}
+    written(bundle.manifest, members, tmp_path / "other.canthus")
     assert main(["verify", str(tmp_path / "other.canthus")]) == 1
-    assert "FAILED" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "\nlast_event: its features are" in told and "FAILED" in told and "\nfirst_event:" not in told
 
 
 def test_a_float32_bundle_gets_no_tolerance_from_its_manifest(small_bundle):
     manifest = canthus.read_bundle(small_bundle).manifest
-    assert tolerance(replace(manifest, parity={"tolerance": 1e9})) == TOLERANCE
+    limits = allowed(replace(manifest, parity={"tolerance": 1e9, "tolerance of features": 1e9}))
+    assert limits.answers == TOLERANCE and set(limits.features.values()) == {FEATURES_TOLERANCE}
 
 
 def saved(network, folder):
@@ -142,7 +145,7 @@ def saved(network, folder):
 def scaled(network, factor):
     """The same network in real arithmetic: a layer gives `factor` times as much, and the next expects it."""
     network = copy.deepcopy(network)
-    block = network.res10.resnet.layer2[0]  # prime.event.blocks.2
+    block = network.res10.resnet.layer2[0]  # first_event.blocks.2
     block.bn1.weight.data *= factor
     block.bn1.bias.data *= factor
     block.conv2.weight.data /= factor
@@ -152,9 +155,9 @@ def scaled(network, factor):
 @pytest.mark.parametrize(
     "factor, message",
     [
-        (1e8, r"prime\.event\.blocks\.2\.conv1: its weight reaches .*, and float16 ends at 65504"),
-        (1e-8, r"prime\.event\.blocks\.2\.conv2: its weight reaches .*, and float16 ends at 65504"),
-        (1e5, r"prime\.event\.blocks\.2\.conv1: its activations reach .* should stay below 4094"),
+        (1e8, r"first_event\.blocks\.2\.conv1: its weight reaches .*, and float16 ends at 65504"),
+        (1e-8, r"first_event\.blocks\.2\.conv2: its weight reaches .*, and float16 ends at 65504"),
+        (1e5, r"first_event\.blocks\.2\.conv1: its activations reach .* should stay below 4094"),
     ],
     ids=["weight", "next weight", "activation"],
 )
@@ -170,7 +173,7 @@ def test_what_float16_moves_too_far_is_refused(annotation, tmp_path):
     trained = load_network(annotation.with_name("small.pth"), (100, 133))
     checkpoint = saved(scaled(trained, 1e-5), tmp_path)
     message = (
-        r"in float16 the network's logits .* more than 0\.05: .* Most is rounded in prime\.event\.blocks\.2\.conv1, "
+        r"in float16 the network's logits .* more than 0\.05: .* Most is rounded in first_event\.blocks\.2\.conv1, "
         r"whose activations are 2\.\d % off"
     )
     with pytest.raises(canthus.ExportError, match=message):
@@ -191,4 +194,4 @@ def test_golden_answers_are_the_checkpoint_s(float16_bundle, small_bundle):
     float16, float32 = (Golden.from_bundle(canthus.read_bundle(path)) for path in (float16_bundle, small_bundle))
     assert np.array_equal(float16.logits, float32.logits)
     engine = canthus.load(small_bundle)
-    assert replay(engine, float16) <= TOLERANCE
+    assert replay(engine, float16).answers <= TOLERANCE

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from canthus_exporter.fold import Prime, React
+from canthus_exporter.fold import fold
 from canthus_exporter.fold_head import FoldedExperts, FoldedFusion, FoldedMamba
 
 
@@ -20,10 +20,16 @@ def close(computed, expected):
 def test_folded_network_answers_as_the_unfolded(small_network, images):
     frame, event = images
     expected = small_network.stages(frame, event)
-    first = Prime(small_network).eval()(frame[:, 0], event[:, 0])
-    logits, probabilities, experts = React(small_network).eval()(frame[:, 1], event[:, 1], *first)
-    assert close(first[0], expected["first_frame"])
-    assert close(first[1], expected["first_event"])
+    parts = fold(small_network)
+    features = {
+        "first_frame": parts["first_frame"](frame[:, 0]),
+        "first_event": parts["first_event"](event[:, 0]),
+        "last_frame": parts["last_frame"](frame[:, 1]),
+        "last_event": parts["last_event"](event[:, 1]),
+    }
+    for part, own in features.items():
+        assert close(own, expected[part])
+    logits, probabilities, experts = parts["head"](**features)
     assert close(logits, expected["logits"])
     assert close(probabilities, expected["logits"].softmax(-1))
     weights = expected["router_logits"].softmax(-1)
@@ -61,6 +67,6 @@ def test_folded_experts_each_by_itself(small_network):
 def test_padding_is_the_mean_in_raw_space(small_network):
     """A black image is not what the convolution's padding is: its border must not look like its middle."""
     black = torch.zeros(1, 100, 100, dtype=torch.uint8)
-    prime = Prime(small_network).eval()
-    assert close(prime.frame(black), small_network.res00(black))
-    assert close(prime.event(black), small_network.res10(black))
+    parts = fold(small_network)
+    assert close(parts["first_frame"](black), small_network.res00(black))
+    assert close(parts["first_event"](black), small_network.res10(black))

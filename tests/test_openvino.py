@@ -26,7 +26,7 @@ def use_openvino(monkeypatch):
 def test_it_answers_as_the_checkpoint(small_bundle, threads):
     engine = canthus.load(small_bundle, "openvino", threads)
     assert (engine.backend, engine.why) == ("openvino", "it was asked for")
-    assert replay(engine, Golden.from_bundle(read_bundle(small_bundle))) <= TOLERANCE
+    assert replay(engine, Golden.from_bundle(read_bundle(small_bundle))).answers <= TOLERANCE
 
 
 def test_a_batch_is_its_items(small_bundle):
@@ -78,6 +78,14 @@ def test_verify_takes_the_backend_asked_for(small_bundle, capsys):
 def test_a_graph_that_it_can_not_run(small_bundle):
     from canthus.runtimes.openvino import OpenVino
 
-    graph = read_bundle(small_bundle).read("prime.onnx").replace(b"MaxPool", b"MaxPoof")
-    with pytest.raises(canthus.EngineError, match=r"prime\.onnx: OpenVINO .* can't run it"):
-        OpenVino(graph, graph, 2, None)
+    graph = read_bundle(small_bundle).read("last_frame.onnx").replace(b"MaxPool", b"MaxPoof")
+    with pytest.raises(canthus.EngineError, match=r"last_frame\.onnx: OpenVINO .* can't run it"):
+        OpenVino(None).open_encoder("last_frame", graph, 1)
+
+
+def test_a_graph_that_is_no_encoder(small_bundle):
+    from canthus.runtimes.openvino import OpenVino
+
+    graph = read_bundle(small_bundle).read("last_frame.onnx").replace(b"features", b"feathers")
+    with pytest.raises(canthus.EngineError, match=r"last_frame\.onnx: takes image and gives feathers, not image and"):
+        OpenVino(None).open_encoder("last_frame", graph, 1)

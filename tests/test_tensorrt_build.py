@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from canthus.bundle import read_bundle
 from canthus.cli import main
 from canthus.device.gpu import find_gpu
 from canthus.errors import EngineError
-from canthus.runtimes.onnxruntime import PRIME, REACT
+from canthus.parts import HEAD, PARTS, member, signature
 from canthus.runtimes.tensorrt import TensorRt
 from canthus.tensorrt import build, destination, library
 from canthus.tensorrt.cache import find_plan, plan_folder, plan_path
-from canthus.tensorrt.loaded import _Objects
+from canthus.tensorrt.loaded import LoadedPlan
 from plans import A_GPU, changed, contents, no_report
 
 pytestmark = pytest.mark.usefixtures("data_home")
@@ -31,13 +32,14 @@ def test_builds_once_and_finds_it_again(rtx, bundle, capfd):
     folder = plan_folder(bundle)
     assert folder == bundle.path.with_name("eye.canthus.engines")
     plans = contents(folder)
-    paths = re.findall(r"^(?:prime|react)\.onnx  built in [\d.]+ s, [\d.]+ MB: (.*)$", told.out, re.MULTILINE)
-    assert sorted(plans) == sorted(Path(path).name for path in paths) and len(plans) == 2
-    for member in ("prime.onnx", "react.onnx"):
-        plan = bytes(find_plan(bundle, member, rtx))
-        assert plan in plans[plan_path(bundle, member, rtx).name] and len(plan) > 500_000
+    lines = re.findall(r"^(\w+\.onnx) +built in [\d.]+ s, [\d.]+ MB: (.*)$", told.out, re.MULTILINE)
+    assert [name for name, _ in lines] == [member(part) for part in PARTS]
+    assert sorted(plans) == sorted(Path(path).name for _, path in lines)
+    for name, path in lines:
+        plan = bytes(find_plan(bundle, name, rtx))
+        assert Path(path) == plan_path(bundle, name, rtx) and plan in plans[Path(path).name] and len(plan) > 200_000
     assert main(["build", str(bundle.path), "--target", "rtx"]) == 0
-    assert len(re.findall("already built", capfd.readouterr().out)) == 2
+    assert capfd.readouterr().out.count("already built") == 5
     assert contents(folder) == plans
 
 
@@ -57,7 +59,7 @@ def test_ctrl_c_stops_the_build_and_leaves_nothing(bundle, rtx, monkeypatch, cap
     monkeypatch.setattr(build, "_LOOK_EVERY", 0.001)
     monkeypatch.setattr(build, "_build", watched)
     with pytest.raises(KeyboardInterrupt):
-        build.build_plan(rtx.library, "react.onnx", bundle.read("react.onnx"), REACT, interrupt)
+        build.build_plan(rtx.library, "head.onnx", bundle.read("head.onnx"), signature(HEAD), interrupt)
     assert len(ended) == 1 and "ancel" in ended[0]  # TensorRT itself, and before this was told
     monkeypatch.setattr("canthus.cli.build.build_plan", lambda *a: build.build_plan(*a[:4], interrupt))
     assert main(["build", str(bundle.path), "--target", "rtx"]) == 130
@@ -69,19 +71,20 @@ def test_a_build_that_is_cancelled_ends_at_the_next_step(bundle, rtx):
     monitor = build._monitor(rtx.library.module)
     monitor.cancelled = True
     with pytest.raises(EngineError, match=r"can't build it.*[Cc]ancel"):
-        build._build(rtx.library, "react.onnx", bundle.read("react.onnx"), REACT, monitor)
+        build._build(rtx.library, "head.onnx", bundle.read("head.onnx"), signature(HEAD), monitor)
     assert monitor.at[1:] < (10, 20)  # of thousands
 
 
 def test_progress_tells_phases_and_steps(bundle, rtx, monkeypatch):
     told = []
     monkeypatch.setattr(build, "_LOOK_EVERY", 0.001)
-    build.build_plan(rtx.library, "react.onnx", bundle.read("react.onnx"), REACT, lambda *at: told.append(at))
+    build.build_plan(rtx.library, "head.onnx", bundle.read("head.onnx"), signature(HEAD), lambda *at: told.append(at))
     assert len({phase for phase, _, _ in told}) >= 3
     assert all(0 <= done <= total for _, done, total in told)
 
 
-def test_float32_stays_float32_and_a_moment_can_be_captured(bundle, rtx, monkeypatch):
+@pytest.mark.parametrize("part", PARTS)
+def test_float32_stays_float32_and_a_plan_can_be_captured(bundle, rtx, monkeypatch, part):
     trt = rtx.library.module
     configs = []
 
@@ -91,24 +94,24 @@ def test_float32_stays_float32_and_a_moment_can_be_captured(bundle, rtx, monkeyp
             return configs[-1][1]
 
     monkeypatch.setattr(trt, "Builder", Builder)
-    build.build_plan(rtx.library, "prime.onnx", bundle.read("prime.onnx"), PRIME, no_report)
+    build.build_plan(rtx.library, member(part), bundle.read(member(part)), signature(part), no_report)
     ((_, config),) = configs
     assert not config.get_flag(trt.BuilderFlag.TF32)
     assert config.get_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
 
 
-def refused(rtx, graph, signature=PRIME):
+def refused(rtx, graph, part="first_frame"):
     with pytest.raises(EngineError) as told:
-        build.build_plan(rtx.library, "prime.onnx", graph, signature, no_report)
+        build.build_plan(rtx.library, member(part), graph, signature(part), no_report)
     return str(told.value)
 
 
 def test_a_graph_that_it_can_not_read(bundle, rtx, capfd):
-    unknown = refused(rtx, bundle.read("prime.onnx").replace(b"MaxPool", b"MaxPoof"))
-    assert re.match(r"prime\.onnx: TensorRT-RTX \S+ can't read it \(node '\w+', MaxPoof: .*\); export", unknown)
+    unknown = refused(rtx, bundle.read("first_frame.onnx").replace(b"MaxPool", b"MaxPoof"))
+    assert re.match(r"first_frame\.onnx: TensorRT-RTX \S+ can't read it \(node '\w+', MaxPoof: .*\); export", unknown)
     assert "\n" not in unknown
     assert "can't read it" in refused(rtx, b"junk") and refused(rtx, b"")
-    assert "takes ['frame', 'event'] and gives" in refused(rtx, bundle.read("prime.onnx"), REACT)
+    assert "takes ['image'] and gives ['features']" in refused(rtx, bundle.read("first_frame.onnx"), HEAD)
     assert capfd.readouterr() == ("", "")
 
 
@@ -133,8 +136,8 @@ def test_its_reason_is_told_in_one_line(rtx):
 
 @without_gpu
 def test_why_a_plan_can_not_be_loaded(rtx):
-    with pytest.raises(EngineError, match=r"prime\.onnx: TensorRT-RTX \S+ can't load its plan \([^)]{10}") as told:
-        _Objects().create(rtx.library, "prime.onnx", memoryview(b"no plan"))
+    with pytest.raises(EngineError, match=r"head\.onnx: TensorRT-RTX \S+ can't load its plan \([^)]{10}") as told:
+        LoadedPlan(rtx.library, HEAD, memoryview(b"no plan"), ExitStack())
     assert "cudaError" not in str(told.value) and "it doesn't say why" not in str(told.value)
 
 
@@ -162,16 +165,16 @@ def test_int8_for_tensorrt_builds(small_bundle, rtx, in_float):
     from canthus_calibration.targets import TARGETS
 
     bundle = read_bundle(small_bundle)
-    graphs = {name: onnx.load_from_string(bundle.read(f"{name}.onnx")) for name in ("prime", "react")}
+    graphs = {part: onnx.load_from_string(bundle.read(member(part))) for part in PARTS}
     frame, event = np.random.default_rng(0).integers(0, 256, (2, 4, 2, 100, 100), np.uint8)
     drawn = Drawn(frame, event, np.arange(4), np.arange(4), "")
     network = Network(graphs, TARGETS["tensorrt"])
     kept = [layer for layer in network.layers if in_float == "all" or (in_float == "dense" and "fc" in layer.name)]
     assert bool(kept) == (in_float != "none")
     int8 = network.quantised(network.observe(drawn, "minmax", no_report), kept)
-    for name, signature in (("prime", PRIME), ("react", REACT)):
-        graph = int8[name].SerializeToString()
-        assert len(build.build_plan(rtx.library, f"{name}.onnx", graph, signature, no_report)) > 300_000
+    for part in PARTS:
+        graph = int8[part].SerializeToString()
+        assert len(build.build_plan(rtx.library, member(part), graph, signature(part), no_report)) > 100_000
 
 
 @pytest.mark.parametrize("target", ["x86", "arm64"])

@@ -72,28 +72,28 @@ def test_a_relative_data_home_is_no_data_home(monkeypatch, tmp_path):
 def test_a_key_that_others_can_use_is_refused(built, rtx, mode):
     key_path().chmod(mode)
     with pytest.raises(EngineError, match=r"plan\.key: others may read or write it.* chmod 600"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "head.onnx", rtx)
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o703])
 def test_a_folder_in_which_others_can_change_the_key_is_refused(built, rtx, mode):
     key_path().parent.chmod(mode)
     with pytest.raises(EngineError, match=r"canthus: others may read or write it.* chmod 700"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "head.onnx", rtx)
 
 
 def test_a_key_of_another_user_is_refused(built, rtx, monkeypatch):
     owner = key_path().stat().st_uid
     monkeypatch.setattr("os.geteuid", lambda: owner + 1)
     with pytest.raises(EngineError, match="belongs to another user"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "head.onnx", rtx)
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_a_key_of_another_size_is_refused(built, rtx, size):
     key_path().write_bytes(bytes(size))
     with pytest.raises(EngineError, match="is not a key of 32 bytes"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "head.onnx", rtx)
 
 
 def test_no_plan_is_sealed_with_a_key_that_others_have(bundle, rtx, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from canthus.cli import main
 from canthus.errors import EngineError
+from canthus.parts import PARTS, member
 from canthus.runtimes.tensorrt import TensorRt
 from canthus.tensorrt import plan_file
 from canthus.tensorrt.cache import find_plan, plan_folder, plan_path
@@ -67,39 +68,39 @@ TAMPERED = {
 @pytest.mark.parametrize("what", TAMPERED)
 def test_what_was_changed_is_refused(built, rtx, what):
     change, message = TAMPERED[what]
-    path = plan_path(built, "react.onnx", rtx)
+    path = plan_path(built, "head.onnx", rtx)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(EngineError, match=message) as told:
-        find_plan(built, "react.onnx", rtx)
+        find_plan(built, "head.onnx", rtx)
     assert str(path) in str(told.value) and "run `canthus build` again" in str(told.value)
 
 
 def test_what_was_changed_is_never_deserialised(built, rtx, on_a_gpu, monkeypatch):
-    """Not even the sound plan beside it."""
-    path = plan_path(built, "react.onnx", rtx)
+    """Not even the sound plans beside it."""
+    path = plan_path(built, "head.onnx", rtx)
     path.write_bytes(TAMPERED["plan's middle"][0](path.read_bytes()))
-    monkeypatch.setattr("canthus.runtimes.tensorrt.LoadedPlan", lambda *arguments: pytest.fail("deserialised"))
+    monkeypatch.setattr("canthus.runtimes.tensorrt.Moment", lambda *arguments: pytest.fail("deserialised"))
     with pytest.raises(EngineError, match="is not as you built it"):
         TensorRt(built)
 
 
 def test_what_was_changed_is_built_anew(built, rtx, capsys):
-    path = plan_path(built, "prime.onnx", rtx)
+    path = plan_path(built, "first_frame.onnx", rtx)
     path.write_bytes(path.read_bytes()[:-1])
     assert main(["build", str(built.path), "--target", "rtx"]) == 0
     told = capsys.readouterr()
     assert f"built anew: {path}: was cut short or changed" in told.err
-    assert told.out.count("built in") == told.out.count("already built") == 1
-    assert find_plan(built, "prime.onnx", rtx) is not None
+    assert (told.out.count("built in"), told.out.count("already built")) == (1, 4)
+    assert find_plan(built, "first_frame.onnx", rtx) is not None
 
 
 def test_a_plan_of_anothers_is_refused(built, rtx):
     key_path().unlink()
     with pytest.raises(EngineError, match=r"no such key.* copy the key"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "first_frame.onnx", rtx)
     read_or_make_key()
     with pytest.raises(EngineError, match=r"is not as you built it.* built by another user or on another machine"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "first_frame.onnx", rtx)
 
 
 def test_a_plan_goes_with_its_key(built, rtx, tmp_path, monkeypatch):
@@ -107,22 +108,22 @@ def test_a_plan_goes_with_its_key(built, rtx, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "elsewhere"))
     read_or_make_key()
     key_path().write_bytes(key)
-    assert find_plan(built, "prime.onnx", rtx) is not None
+    assert find_plan(built, "first_frame.onnx", rtx) is not None
 
 
 def test_a_plan_under_anothers_name_is_refused(built, rtx):
     """All that a plan depends on is under its seal, not in its name alone."""
-    shutil.copy(plan_path(built, "react.onnx", rtx), plan_path(built, "prime.onnx", rtx))
-    with pytest.raises(EngineError, match=r"was built for graph 'react\.onnx', not 'prime\.onnx'"):
-        find_plan(built, "prime.onnx", rtx)
+    shutil.copy(plan_path(built, "head.onnx", rtx), plan_path(built, "first_frame.onnx", rtx))
+    with pytest.raises(EngineError, match=r"was built for graph 'head\.onnx', not 'first_frame\.onnx'"):
+        find_plan(built, "first_frame.onnx", rtx)
 
 
 def test_a_plan_is_for_what_it_was_built_for(built, rtx, monkeypatch):
-    path = plan_path(built, "prime.onnx", rtx)
+    path = plan_path(built, "first_frame.onnx", rtx)
     content = path.read_bytes()
     fields = json.loads(content[START : header_end(content)])
     assert set(fields) == {"graph", "graph_sha256", "library", "version", "gpus", "system", "recipe"}
-    assert fields["graph_sha256"] == built.manifest.sha256["prime.onnx"]
+    assert fields["graph_sha256"] == built.manifest.sha256["first_frame.onnx"]
     for name in fields:
         wanted = {**fields, name: "other"}
         with pytest.raises(EngineError, match=f"was built for {name} "):
@@ -132,39 +133,39 @@ def test_a_plan_is_for_what_it_was_built_for(built, rtx, monkeypatch):
         replace(rtx, library=replace(rtx.library, version="9.9")),
         replace(rtx, library=replace(rtx.library, name="tensorrt")),
     ):
-        assert find_plan(built, "prime.onnx", other) is None
-        shutil.copy(path, plan_path(built, "prime.onnx", other))
+        assert find_plan(built, "first_frame.onnx", other) is None
+        shutil.copy(path, plan_path(built, "first_frame.onnx", other))
         with pytest.raises(EngineError, match="was built for"):
-            find_plan(built, "prime.onnx", other)
+            find_plan(built, "first_frame.onnx", other)
 
 
 def test_an_over_large_file_is_not_read(built, rtx):
-    path = plan_path(built, "prime.onnx", rtx)
+    path = plan_path(built, "first_frame.onnx", rtx)
     with path.open("r+b") as file:
         file.truncate(plan_file.LARGEST + 1)
     with pytest.raises(EngineError, match="has 2147483649 bytes"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "first_frame.onnx", rtx)
 
 
 def test_a_folder_in_a_plans_place(built, rtx):
-    path = plan_path(built, "prime.onnx", rtx)
+    path = plan_path(built, "first_frame.onnx", rtx)
     path.unlink()
     path.mkdir()
     with pytest.raises(EngineError, match="is no file; remove it"):
-        find_plan(built, "prime.onnx", rtx)
+        find_plan(built, "first_frame.onnx", rtx)
 
 
 def test_plans_of_the_bundle_that_was_are_removed(built, rtx, capsys):
     folder = plan_folder(built)
-    before = plan_path(built, "prime.onnx", rtx)
+    before = plan_path(built, "first_frame.onnx", rtx)
     (folder / "notes.txt").write_text("kept")
     new = changed(built, lambda graph: graph + b"\x12\x07changed")  # its producer's name
     assert main(["build", str(new.path), "--target", "rtx"]) == 0
     told = capsys.readouterr().out
-    assert f"removed   {before}: it was of an older eye.canthus" in told
-    names = {plan_path(new, member, rtx).name for member in ("prime.onnx", "react.onnx")}
+    assert f"removed           {before}: it was of an older eye.canthus" in told
+    names = {plan_path(new, member(part), rtx).name for part in PARTS}
     assert {path.name for path in folder.iterdir()} == {*names, "notes.txt"}
-    assert "react.onnx  already built" in told and "prime.onnx  built in" in told
+    assert "first_frame.onnx  built in" in told and told.count("already built") == 4
 
 
 def test_a_folder_that_can_not_be_written(bundle, rtx, capsys):

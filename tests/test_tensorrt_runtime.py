@@ -1,7 +1,7 @@
 """Plans on a GPU, where there is one; elsewhere on a strict stand-in for CUDA and TensorRT."""
 
-import gc
 import shutil
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,17 +9,21 @@ import pytest
 
 import canthus
 import played_gpu
+import played_tensorrt
 from at_once import at_once
 from canthus.bundle import read_bundle
 from canthus.cli import main
 from canthus.device.gpu import find_gpu
 from canthus.engine import Engine
 from canthus.errors import EngineError
-from canthus.runtimes.onnxruntime import PRIME, REACT
+from canthus.parts import FIRST, HEAD, LAST, PARTS, member
+from canthus.runtimes import Reaction
 from canthus.runtimes.tensorrt import TensorRt
-from canthus.tensorrt import destination, library
-from canthus.tensorrt.loaded import LoadedPlan
-from canthus.verify import Golden, replay, tolerance
+from canthus.tensorrt import destination
+from canthus.tensorrt.cache import plan_path
+from canthus.tensorrt.moment import Moment
+from canthus.verify import Golden, allowed, replay
+from played_tensorrt import SHAPES, answered, encoded
 
 pytestmark = pytest.mark.usefixtures("data_home")
 without_gpu = pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU")
@@ -38,6 +42,13 @@ def test_the_runtime_without_a_plan(bundle, rtx, on_a_gpu):
         TensorRt(bundle)
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_the_runtime_without_one_of_its_plans(built, rtx, on_a_gpu, part):
+    plan_path(built, member(part), rtx).unlink()
+    with pytest.raises(EngineError, match="has no plans for"):
+        TensorRt(built)
+
+
 @without_gpu
 def test_the_runtime_without_a_driver(built, on_a_gpu):
     """A sound plan is found and trusted; then CUDA is asked, and its error is told as one."""
@@ -46,163 +57,310 @@ def test_the_runtime_without_a_driver(built, on_a_gpu):
         TensorRt(built)
 
 
-SHAPES = {
-    "prime": {"frame": (1, 4, 6), "event": (1, 4, 6), "first_frame": (1, 5), "first_event": (1, 5)},
-    "react": {
-        **{"frame": (1, 4, 6), "event": (1, 4, 6), "first_frame": (1, 5), "first_event": (1, 5)},
-        **{"logits": (1, 7), "probabilities": (1, 7), "experts": (1, 8)},
-    },
-}
+ENCODERS_OF = {"prime": FIRST, "react": LAST}
 
 
 @pytest.fixture
 def played(monkeypatch):
-    """Loads a plan of `played_gpu`'s."""
+    """Loads moments on a played GPU."""
     cuda = played_gpu.Cuda()
     monkeypatch.setattr("canthus.tensorrt.memory.importlib", SimpleNamespace(import_module=lambda name: cuda))
 
     modules = []
 
-    def load(graph="prime", **options):
-        signature = {"prime": PRIME, "react": REACT}[graph]
-        module = played_gpu.TensorRt(cuda, signature[0], SHAPES[graph], **options)
+    def load(which="react", **options):
+        module = played_tensorrt.TensorRt(cuda, **options)
         modules.append(module)
-        opened = library.Library("tensorrt", "10.3", module, played_gpu.Log(), ())
-        return LoadedPlan(opened, f"{graph}.onnx", memoryview(b""), signature), module
+        encoders = {part: memoryview(part.encode()) for part in ENCODERS_OF[which]}
+        head = memoryview(HEAD.encode()) if which == "react" else None
+        return Moment(played_tensorrt.library(module), encoders, head), module
 
     return SimpleNamespace(cuda=cuda, load=load, modules=modules)
 
 
-def moment(seed=0):
+def given(which="react", seed=0):
+    """What a moment takes."""
     random = np.random.default_rng(seed)
-    images = {name: random.integers(0, 256, (1, 4, 6), np.uint8) for name in ("frame", "event")}
-    return {**images, **{name: random.random((1, 5), np.float32) for name in ("first_frame", "first_event")}}
+    images = list(random.integers(0, 256, (2, *SHAPES["first_frame"]["image"]), np.uint8))
+    return images if which == "prime" else images + list(random.random((2, 1, 5), np.float32))
+
+
+def expected(which, values):
+    """What it gives."""
+    features = [encoded(part, image) for part, image in zip(ENCODERS_OF[which], values, strict=False)]
+    return features if which == "prime" else [*answered([*values[2:], *features]), *features]
+
+
+def same(answers, others):
+    return len(answers) == len(others) and all(
+        a.shape == b.shape and np.array_equal(a, b) for a, b in zip(answers, others, strict=True)
+    )
 
 
 @pytest.mark.parametrize("capturable", [True, False, "no, but it doesn't know"])
-def test_played_it_runs_one_moment_after_another(played, capturable):
-    plan, module = played.load("react", capturable=capturable)
-    assert plan.captured == (capturable is True)
-    before = module.runs
+@pytest.mark.parametrize("which", ["prime", "react"])
+def test_played_it_runs_one_moment_after_another(played, which, capturable):
+    moment, module = played.load(which, capturable=capturable)
+    assert moment.captured == (capturable is True)
+    module.runs.clear()
     for seed in range(3):
-        values = moment(seed)
-        answers = plan.run(values)
-        mean = sum(value.mean(dtype=np.float64) for value in values.values())
-        for i, (name, answer) in enumerate(zip(REACT[1], answers, strict=True)):
-            assert answer.shape == SHAPES["react"][name]
-            assert np.allclose(answer, mean + i, rtol=1e-6)
-    assert module.runs == before + (0 if plan.captured else 3)  # a graph is replayed without TensorRT
+        values = given(which, seed)
+        assert same(moment.run(values), expected(which, values))
+    parts = [*ENCODERS_OF[which], *([HEAD] if which == "react" else [])]
+    assert module.runs == ([] if moment.captured else 3 * parts)  # a graph is replayed without TensorRT
     assert played.cuda.device == 3  # as this thread had it
 
 
+@pytest.mark.parametrize("capturable", [True, False])
+@pytest.mark.parametrize("which", ["prime", "react"])
+def test_played_encoders_run_at_once_and_the_head_after_them(played, which, capturable):
+    moment, _ = played.load(which, capturable=capturable)
+    begun = played.cuda.order.begun
+    begun.clear()
+    moment.run(given(which))
+    number = {name: number for number, (name, _) in begun.items()}
+    before = {name: before for name, before in begun.values()}
+    frame, event = ENCODERS_OF[which]
+    assert number[frame] not in before[event] and number[event] not in before[frame]
+    assert which == "prime" or {number[frame], number[event]} < before[HEAD]
+
+
 def test_played_an_answer_stays_as_it_is(played):
-    plan, _ = played.load()
-    values = [{name: moment(seed)[name] for name in ("frame", "event")} for seed in range(2)]
-    answer, _ = plan.run(values[0])
-    kept = answer.copy()
-    assert not np.array_equal(plan.run(values[1])[0], kept)
-    assert np.array_equal(answer, kept)
+    moment, _ = played.load()
+    answers = moment.run(given(seed=0))
+    kept = [answer.copy() for answer in answers]
+    assert not same(moment.run(given(seed=1)), kept)
+    assert same(answers, kept)
 
 
 def test_played_steady_state_allocates_nothing(played):
-    plan, _ = played.load("react")
+    moment, _ = played.load()
     before = set(played.cuda.alive)
     played.cuda.calls.clear()
     for seed in range(3):
-        plan.run(moment(seed))
+        moment.run(given(seed=seed))
     assert set(played.cuda.alive) == before
-    each = ["cudaGetDevice", "cudaSetDevice", "cudaStreamSynchronize", "cudaGraphLaunch"]
-    assert played.cuda.calls == 3 * [*each, "cudaStreamSynchronize", "cudaSetDevice"]
+    waits = 3 * ["cudaStreamSynchronize"]
+    launch = ["cudaGraphLaunch", "cudaStreamSynchronize"]
+    assert played.cuda.calls == 3 * ["cudaGetDevice", "cudaSetDevice", *waits, *launch, "cudaSetDevice"]
 
 
-def test_played_all_is_released_in_order(played):
-    plan, module = played.load()
-    assert {kind for kind, _ in played.cuda.alive.values()} == {"stream", "host", "gpu", "graph", "launchable"}
-    del plan
-    gc.collect()
-    assert not played.cuda.alive
-    assert [name for name, _ in module.ended] == ["context", "engine", "runtime"]
-    for _, held in module.ended:  # its graph is gone before TensorRT's objects, and the memory they use after
-        assert held == {"stream", "host", "gpu"}
+def test_played_react_does_not_wait_for_prime(played):
+    prime, _ = played.load("prime")
+    react, _ = played.load("react")
+    begun, may_end = threading.Event(), threading.Event()
+
+    def hold(name):
+        if name == "cudaStreamSynchronize" and threading.current_thread() is thread and played.cuda.order.undone:
+            begun.set()
+            assert may_end.wait(60)
+
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(prime.run(given("prime"))))
+    played.cuda.watch = hold
+    thread.start()
+    assert begun.wait(60)
+    assert same(react.run(given()), expected("react", given()))
+    assert not answers and played.cuda.order.undone  # of `prime`
+    may_end.set()
+    thread.join(60)
+    assert same(answers[0], expected("prime", given("prime")))
 
 
-def test_played_any_call_may_fail(played):
+def test_played_several_threads_may_ask_at_once(played):
+    moments = {which: played.load(which)[0] for which in ("prime", "react")}
+    wrong = []
+
+    def ask(i):
+        which = ("prime", "react")[i % 2]
+        for seed in range(10):
+            values = given(which, 10 * i + seed)
+            if not same(moments[which].run(values), expected(which, values)):
+                wrong.append((which, i))
+
+    at_once(4, ask)
+    assert not wrong
+
+
+@pytest.mark.parametrize("which", ["prime", "react"])
+def test_played_all_is_released_in_order(played, which):
+    moment, module = played.load(which)
+    assert played.cuda.kinds() == {"stream", "event", "host", "gpu", "graph", "launchable"}
+    del moment
+    assert released(played, module)
+    for ended in module.ended:  # the graph goes before TensorRT's objects, which may refer to it
+        assert not ended.kinds & {"graph", "launchable"}
+
+
+def released(played, module):
+    """All is gone, in the reverse order of how it came; TensorRT's objects before their memory, and after all work."""
+    return (
+        not played.cuda.alive
+        and [ended.name for ended in module.ended] == module.begun[::-1]
+        and not any(ended.undone or ended.lost for ended in module.ended)
+    )
+
+
+@pytest.mark.parametrize("capturable", [True, False])
+@pytest.mark.parametrize("which", ["prime", "react"])
+def test_played_any_call_may_fail(played, which, capturable):
     """One error, and nothing is left: at every call that loading makes, and that running makes."""
-    plan, _ = played.load()
+    values = given(which)
+    moment, _ = played.load(which, capturable=capturable)
     loading = len(played.cuda.calls)
-    images = {name: moment()[name] for name in ("frame", "event")}
-    plan.run(images)
-    running = len(played.cuda.calls) - loading
+    moment.run(values)
     names = list(played.cuda.calls)
-    del plan
-    gc.collect()
-    capture = range(names.index("cudaStreamBeginCapture"), names.index("cudaGraphInstantiate") + 1)
-    for at in range(loading + running):
+    del moment
+    capture = range(0)
+    if capturable:
+        capture = range(names.index("cudaStreamBeginCapture"), names.index("cudaGraphInstantiate") + 1)
+    for at, name in enumerate(names):
+        played.cuda.fail_at = None
+        played.cuda.cudaSetDevice(3)
         played.cuda.calls.clear()
-        played.cuda.fail_at, played.cuda.captured = at, None
+        played.cuda.fail_at = at
+        failure = rf"^CUDA: {name} says cudaErrorMemoryAllocation; see `canthus doctor`$"
         if at in capture:  # it goes on without a graph
-            plan, _ = played.load()
-            assert not plan.captured
-            assert [answer.shape for answer in plan.run(images)] == [(1, 5), (1, 5)]
-            del plan
+            moment, _ = played.load(which)
+            assert not moment.captured
+        elif at < loading:
+            with pytest.raises(EngineError) as told:
+                played.load(which, capturable=capturable)
+            assert released(played, played.modules[-1]), name  # at once, not when the last has forgotten the error
+            assert told.match(failure)
+            continue
+        else:  # and the next moment is answered as if nothing had been
+            moment, _ = played.load(which, capturable=capturable)
+            with pytest.raises(EngineError, match=failure):
+                moment.run(given(which, 1))
+            assert played.cuda.device == 3 or name == "cudaSetDevice", name
+            played.cuda.calls.clear()
+        assert same(moment.run(values), expected(which, values)), name
+        del moment
+        assert not played.cuda.alive, name
+
+
+@pytest.mark.parametrize("capturable", [True, False])
+def test_played_a_moment_may_go_while_the_gpu_is_at_work(played, capturable):
+    """At whatever call the last run failed."""
+    moment, _ = played.load(capturable=capturable)
+    played.cuda.calls.clear()
+    moment.run(given())
+    names = list(played.cuda.calls)
+    for at, name in enumerate(names):
+        moment, module = played.load(capturable=capturable)
+        played.cuda.calls.clear()
+        played.cuda.fail_at = at
+        with pytest.raises(EngineError, match=name):
+            moment.run(given())
+        played.cuda.fail_at = None
+        del moment
+        assert released(played, module), name
+
+
+@pytest.mark.parametrize("capturable", [True, False])
+@pytest.mark.parametrize("name", ["cudaStreamSynchronize", "cudaStreamWaitEvent", "cudaMemcpyAsync"])
+def test_played_a_moment_may_be_interrupted(played, name, capturable):
+    """By Ctrl-C, after any number of calls: it is told, and what is on the GPU by then disturbs nothing after it."""
+    moment, _ = played.load(capturable=capturable)
+    for after in range(12):
+        calls = iter(range(100))
+
+        def interrupt(called, calls=calls, after=after):
+            if called == name and next(calls) == after:
+                raise KeyboardInterrupt
+
+        played.cuda.watch = interrupt
+        try:
+            moment.run(given(seed=1))
+        except KeyboardInterrupt:
+            pass
         else:
-            with pytest.raises(EngineError, match=f"CUDA: {names[at]} says cudaErrorMemoryAllocation") as told:
-                played.load()[0].run(images)
-            if at < loading:  # at once, not when the last has forgotten the error
-                assert not played.cuda.alive, names[at]
-                begun = played.modules[-1].begun
-                assert [name for name, _ in played.modules[-1].ended] == begun[::-1], names[at]
-            del told
-        gc.collect()
-        left = {kind for kind, _ in played.cuda.alive.values()}
-        assert not left, names[at]
+            assert after > 0 or (capturable and name != "cudaStreamSynchronize")
+        played.cuda.watch = lambda name: None
+        assert same(moment.run(given(seed=2)), expected("react", given(seed=2)))
+
+
+def test_played_a_capture_may_be_interrupted(played):
+    """Its end then is an error, as streams were not joined; it is not the one that is told."""
+    moment, _ = played.load()
+    names = list(played.cuda.calls)
+    del moment
+    for at in range(names.index("cudaStreamBeginCapture"), names.index("cudaStreamEndCapture")):
+        calls = iter(range(1000))
+
+        def interrupt(called, calls=calls, at=at):
+            if next(calls) == at:
+                raise KeyboardInterrupt
+
+        played.cuda.watch = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            played.load()
+        assert released(played, played.modules[-1]), names[at]
+
+
+@pytest.mark.parametrize("part", [*LAST, HEAD])
+def test_played_a_part_that_can_not_run(played, part):
+    moment, module = played.load(capturable=False)
+    module.fail = part
+    with pytest.raises(EngineError, match=rf"^{part}\.onnx: TensorRT 10\.3 can't run it \(played\)$"):
+        moment.run(given(seed=1))
+    module.fail = None
+    assert same(moment.run(given(seed=2)), expected("react", given(seed=2)))
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "at, value, told",
     [
-        {"frame": np.zeros((1, 6, 4), np.uint8)},
-        {"event": np.zeros((1, 4, 6), np.float32)},
-        {"first_frame": np.zeros((1, 1), np.float32)},
-        {"first_event": np.zeros((2, 5), np.float32)},
-        {"first_event": np.zeros((1, 5), np.float64)},
+        (0, np.zeros((1, 6, 4), np.uint8), r"last_frame\.onnx: image is uint8 \(1, 6, 4\), not uint8 \(1, 4, 6\)"),
+        (1, np.zeros((1, 4, 6), np.float32), r"last_event\.onnx: image is float32 \(1, 4, 6\), not uint8 \(1, 4, 6\)"),
+        (2, np.zeros((1, 1), np.float32), r"head\.onnx: first_frame is float32 \(1, 1\), not float32 \(1, 5\)"),
+        (3, np.zeros((2, 5), np.float32), r"head\.onnx: first_event is float32 \(2, 5\), not float32 \(1, 5\)"),
+        (3, np.zeros((1, 5), np.float64), r"head\.onnx: first_event is float64 \(1, 5\), not float32 \(1, 5\)"),
     ],
 )
-def test_played_other_inputs_are_refused(played, changed):
-    plan, _ = played.load("react")
-    ((name, value),) = changed.items()
-    with pytest.raises(EngineError, match=rf"react\.onnx: {name} is {value.dtype} .*, not "):
-        plan.run({**moment(), **changed})
+def test_played_other_inputs_are_refused(played, at, value, told):
+    moment, _ = played.load()
+    values = given()
+    values[at] = value
+    with pytest.raises(EngineError, match=told):
+        moment.run(values)
 
 
-def test_played_a_plan_of_another_graph_is_refused(played, monkeypatch):
-    monkeypatch.setitem(SHAPES, "prime", {**SHAPES["prime"], "more": (1, 2)})
-    with pytest.raises(EngineError, match=r"prime\.onnx: its plan is of .*'more'.*canthus build` again"):
-        played.load()
-    monkeypatch.setitem(SHAPES, "prime", {**SHAPES["prime"], "frame": (-1, 4, 6)})
-    with pytest.raises(EngineError, match=r"prime\.onnx: its plan has frame uint8 \(-1, 4, 6\)"):
-        played.load()
-    gc.collect()
-    assert not played.cuda.alive
+@pytest.mark.parametrize(
+    "part, tensors, told",
+    [
+        ("first_event", {"more": (1, 2)}, r"first_event\.onnx: its plan is of .*'more'.*canthus build` again"),
+        ("first_frame", {"image": (-1, 4, 6)}, r"first_frame\.onnx: its plan has image uint8 \(-1, 4, 6\)"),
+        (HEAD, {"logits": (0, 7)}, r"head\.onnx: its plan has logits float32 \(0, 7\)"),
+        (
+            HEAD,
+            {"last_event": (1, 6)},
+            r"head\.onnx: its plan has last_event float32 \(1, 6\), and the encoder's gives float32 \(1, 5\)",
+        ),
+    ],
+)
+def test_played_a_plan_of_another_graph_is_refused(played, part, tensors, told):
+    shapes = {**SHAPES, part: {**SHAPES[part], **tensors}}
+    with pytest.raises(EngineError, match=told):
+        played.load("react" if part == HEAD else "prime", shapes=shapes)
+    assert released(played, played.modules[-1])
 
 
-def test_played_a_batch_is_its_items(built, on_a_gpu, monkeypatch, played):
-    monkeypatch.setattr(
-        "canthus.runtimes.tensorrt.LoadedPlan",
-        lambda opened, name, plan, signature: played.load(name.removesuffix(".onnx"))[0],
-    )
-    runtime = TensorRt(built)
-    moments = [moment(seed) for seed in range(3)]
-    batch = {name: np.concatenate([each[name] for each in moments]) for name in moments[0]}
-    first = runtime.prime(batch["frame"], batch["event"])
-    together = runtime.react(**batch)
-    assert [features.shape for features in first] == [(3, 5), (3, 5)]
-    assert [values.shape for values in together] == [(3, 7), (3, 7), (3, 8)]
+def test_played_a_batch_is_its_items(played, monkeypatch):
+    plans = {part: memoryview(part.encode()) for part in PARTS}
+    library = played_tensorrt.library(played_tensorrt.TensorRt(played.cuda))
+    monkeypatch.setattr("canthus.runtimes.tensorrt._plans", lambda bundle: (library, plans))
+    runtime = TensorRt(None)
+    moments = [given(seed=seed) for seed in range(3)]
+    frame, event, first_frame, first_event = (np.concatenate(values) for values in zip(*moments, strict=True))
+    first = runtime.prime(frame, event)
+    together = runtime.react(frame, event, first_frame, first_event)
+    assert isinstance(together, Reaction)
+    assert [values.shape for values in together] == [(3, 7), (3, 7), (3, 8), (3, 5), (3, 5)]
     for i, each in enumerate(moments):
-        alone = runtime.react(**each)
-        assert all(np.array_equal(a[0], b[i]) for a, b in zip(alone, together, strict=True))
-        alone_first = runtime.prime(each["frame"], each["event"])
-        assert all(np.array_equal(a[0], b[i]) for a, b in zip(alone_first, first, strict=True))
+        assert same([values[i : i + 1] for values in together], expected("react", each))
+        assert same([values[i : i + 1] for values in first], expected("prime", each[:2]))
 
 
 @pytest.fixture(scope="module")
@@ -223,8 +381,9 @@ def on_gpu(small_bundle, tmp_path_factory):
 @with_gpu
 def test_it_answers_as_the_checkpoint(on_gpu):
     bundle, runtime = on_gpu
-    assert replay(Engine(bundle.manifest, runtime), Golden.from_bundle(bundle)) <= tolerance(bundle.manifest)
-    assert runtime._prime.captured and runtime._react.captured
+    moved = replay(Engine(bundle.manifest, runtime), Golden.from_bundle(bundle))
+    assert not moved.wrong(allowed(bundle.manifest))
+    assert runtime._first.captured and runtime._last.captured
 
 
 @with_gpu
@@ -275,7 +434,7 @@ def test_another_networks_features_are_refused(on_gpu):
     _, runtime = on_gpu
     images = np.zeros((1, 100, 100), np.uint8)
     wrong = np.zeros((1, 1), np.float32)
-    with pytest.raises(canthus.EngineError, match=r"react\.onnx: first_frame is float32 \(1, 1\), not float32"):
+    with pytest.raises(canthus.EngineError, match=r"head\.onnx: first_frame is float32 \(1, 1\), not float32"):
         runtime.react(images, images, wrong, wrong)
 
 

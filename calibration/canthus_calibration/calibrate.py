@@ -1,4 +1,4 @@
-"""The main job: two float32 graphs and a data set become two INT8 graphs and a report of what that costs."""
+"""The main job: a float32 network and a data set become an INT8 network and a report of what that costs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import onnxruntime
 
 from canthus.calibration import Calibration, Cost
 from canthus.errors import CalibrationError
+from canthus.parts import ENCODERS
 from canthus_calibration.agreement import closest_lead, compare, divergences
 from canthus_calibration.fallback import Goal, fewest_in_float, worst
 from canthus_calibration.journal import Journal
@@ -52,9 +53,9 @@ class Calibrated:
     """What came of it.
 
     Attributes:
-        graphs: "prime" and "react" in INT8.
+        graphs: by part, the encoders in INT8.
         record: for the manifest.
-        ranges: of every activation, by graph.
+        ranges: of every activation, by part.
         layers: all that could be quantised.
         layer_costs: by layer's name and lighting, the mean divergence in bits if it alone is in INT8.
         closest_lead: of its answers to the testing clips, see `agreement.closest_lead`.
@@ -84,7 +85,7 @@ def calibrate(
     The network's outputs are taken to be in the order of the data set's labels.
 
     Args:
-        graphs: float32 "prime" and "react", as canthus exports them.
+        graphs: float32, by part, as canthus exports them.
         target: one of TARGETS.
         estimator: one of ESTIMATORS.
         clips: to take ranges from, of all lightings together, equally many each.
@@ -95,7 +96,7 @@ def calibrate(
         CalibrationError: it has images of another size, too little of a lighting, or no layer can be in INT8.
     """
     training, testing = open_see(root, TRAINING), open_see(root, TESTING)
-    _check_size(training, graphs["prime"])
+    _check_size(training, graphs[ENCODERS[0]])
     with steps.step("draw") as step:
         chosen = balanced(training, clips // len(LIGHTINGS))
         drawn = decode(training, [(0, place) for place in chosen], report=step.report)
@@ -150,8 +151,8 @@ def calibrate(
     return Calibrated(int8, record, ranges, network.layers, costs, closest_lead(answers, tested.lighting), kept)
 
 
-def _check_size(see: See, prime: onnx.ModelProto) -> None:
-    taken = tuple(axis.dim_value for axis in prime.graph.input[0].type.tensor_type.shape.dim[1:])
+def _check_size(see: See, encoder: onnx.ModelProto) -> None:
+    taken = tuple(axis.dim_value for axis in encoder.graph.input[0].type.tensor_type.shape.dim[1:])
     height, width = Clips(see).image_size
     if taken != (height, width):
         raise CalibrationError(
@@ -164,13 +165,13 @@ def _observe(network: Network, drawn: Drawn, estimator: str, kept: Journal, repo
     measured = kept.get("ranges")
     if measured is None:
         ranges = network.observe(drawn, estimator, report)
-        kept.put("ranges", {graph: {n: asdict(r) for n, r in found.items()} for graph, found in ranges.items()})
+        kept.put("ranges", {part: {n: asdict(r) for n, r in found.items()} for part, found in ranges.items()})
         return ranges
-    return {graph: {n: Reconciled(**r) for n, r in found.items()} for graph, found in measured.items()}
+    return {part: {n: Reconciled(**r) for n, r in found.items()} for part, found in measured.items()}
 
 
 def _weigh(
-    network: Network, ranges: Ranges, drawn: Drawn, features: list[Array], kept: Journal, report: Report
+    network: Network, ranges: Ranges, drawn: Drawn, features: Mapping[str, Array], kept: Journal, report: Report
 ) -> tuple[dict[str, dict[str, float]], list[Layer]]:
     """By layer and lighting, the mean divergence of the probabilities if this layer alone is in INT8.
 
@@ -180,7 +181,7 @@ def _weigh(
         [np.flatnonzero(drawn.lighting == place)[:_WEIGHED_PER_LIGHTING] for place in range(len(LIGHTINGS))]
     )
     few = drawn.those(some)
-    few_features = [values[some] for values in features]
+    few_features = {part: values[some] for part, values in features.items()}
     float32 = network.answers(few_features)
 
     def cost_of(layer: Layer, *, narrow: bool) -> dict[str, float]:
@@ -232,7 +233,7 @@ def _odd(layers: list[Layer], ranges: Ranges, see: See, drawn: Drawn) -> tuple[l
     ]
     must = []
     for layer in layers:
-        own = ranges[layer.graph]
+        own = ranges[layer.part]
         for found in (own[name] for name in layer.inputs if name in own):
             constant = [name for name, one in zip(LIGHTINGS, found.by_lighting, strict=True) if one is None]
             if constant:

@@ -20,7 +20,7 @@ class Layer:
     """A layer that can be quantised: what it reads is rounded to 8 bits, and so are its weights.
 
     Attributes:
-        name: as the network calls it, after "prime." or "react.".
+        name: as the network calls it, behind its part.
         node: its node's name.
         inputs: activations that it reads.
         result: the activation that others read of it, after what follows it that rounding doesn't disturb.
@@ -34,21 +34,17 @@ class Layer:
     work: int
 
     @property
-    def graph(self) -> str:
-        """Whose layer it is: "prime" or "react"."""
+    def part(self) -> str:
+        """The encoder whose layer it is."""
         return self.name.partition(".")[0]
 
     def reads(self, other: Layer) -> bool:
         """Whether it reads the result of the other."""
-        return self.graph == other.graph and other.result in self.inputs
+        return self.part == other.part and other.result in self.inputs
 
 
-def find_layers(graph: str, model: onnx.ModelProto) -> list[Layer]:
-    """The layers of a graph or a part of one, in the order in which they run.
-
-    Args:
-        graph: "prime" or "react".
-    """
+def find_layers(part: str, model: onnx.ModelProto) -> list[Layer]:
+    """The layers of an encoder, in the order in which they run."""
     shapes = {initializer.name: list(initializer.dims) for initializer in model.graph.initializer}
     sizes = {value.name: _pixels(value) for value in (*model.graph.value_info, *model.graph.output)}
     readers = Counter(name for node in model.graph.node for name in node.input)
@@ -68,7 +64,7 @@ def find_layers(graph: str, model: onnx.ModelProto) -> list[Layer]:
         if (node.op_type == "Conv" and len(shapes.get(weight, ())) == 4) or (
             node.op_type == "Gemm" and weight in shapes
         ):
-            convolution = f"{graph}.{weight.removesuffix('.weight')}"
+            convolution = f"{part}.{weight.removesuffix('.weight')}"
             work = math.prod(shapes[weight]) * (sizes[node.output[0]] + _FETCH)
             layers.append(Layer(convolution, node.name, (node.input[0],), result, work))
         elif is_sum:

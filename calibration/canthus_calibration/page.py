@@ -89,7 +89,7 @@ def _layers(calibrated: Calibrated) -> str:
 
 
 def _row(calibrated: Calibrated, layer: Layer) -> str:
-    own = calibrated.ranges[layer.graph]
+    own = calibrated.ranges[layer.part]
     found = [own[name] for name in layer.inputs if name in own]
     picture = "".join(map(_picture, found)) or "raw image: 0 to 255"
     cells = []

@@ -90,7 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.precision == "int8" and "see" not in options:
         raise ExportError("--precision int8 needs --see DIR, clips to take ranges from: random ones would be guesses")
     try:
-        from canthus_exporter.export import Int8, export
+        from canthus_exporter.export import export
+        from canthus_exporter.int8 import Int8
     except ImportError as error:
         lack = import_lack(error, error.name or "torch", "pip install 'canthus[export,cpu]'")
         raise ExportError(f"export needs what isn't here: {lack}") from error

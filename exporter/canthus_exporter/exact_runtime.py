@@ -7,7 +7,7 @@ encoders, canthus's operators, rounds nothing to codes and is computed in float3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,39 +19,26 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-from canthus.runtimes import Floats, Images, Reaction
+from canthus.network import PartsNetwork
+from canthus.parts import ENCODERS, HEAD, signature
+from canthus.runtimes import Floats, Images
 from canthus_exporter.head import COMPUTE
 
 Settings = Mapping[str, Any]
 Compute = Callable[..., Any]
 
 
-class ExactRuntime:
-    """Both graphs of an INT8 bundle, as canthus_calibration makes them; for any target.
-
-    Args:
-        prime, react: the graphs.
-    """
-
-    name = "float64"
-
-    def __init__(self, prime: onnx.ModelProto, react: onnx.ModelProto) -> None:
-        self._prime, self._react = _Graph(prime), _Graph(react)
-
-    def prime(self, frame: Images, event: Images) -> tuple[Floats, Floats]:
-        first_frame, first_event = self._prime.run({"frame": frame, "event": event})
-        return first_frame, first_event
-
-    def react(self, frame: Images, event: Images, first_frame: Floats, first_event: Floats) -> Reaction:
-        inputs = {"frame": frame, "event": event, "first_frame": first_frame, "first_event": first_event}
-        return Reaction(*self._react.run(inputs))
+def exact_runtime(graphs: Mapping[str, onnx.ModelProto]) -> PartsNetwork:
+    """The network of an INT8 bundle's graphs, by part, as canthus_calibration makes them; for any target."""
+    encoders = {part: _Part(part, graphs[part]) for part in ENCODERS}
+    return PartsNetwork("float64", encoders, _Part(HEAD, graphs[HEAD]), at_once=False)
 
 
-class _Graph:
-    def __init__(self, model: onnx.ModelProto) -> None:
+class _Part:
+    def __init__(self, part: str, model: onnx.ModelProto) -> None:
         constants = {value.name: numpy_helper.to_array(value) for value in model.graph.initializer}
         self._constants = {name: _wide(array) for name, array in constants.items()}
-        self._outputs = [value.name for value in model.graph.output]
+        self._inputs, self._outputs = signature(part)
         self._steps: list[tuple[onnx.NodeProto, Compute]] = []
         for node in model.graph.node:
             settings = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
@@ -60,9 +47,12 @@ class _Graph:
             compute = _in_float32(COMPUTE[node.op_type]) if node.domain == "canthus" else _OPERATORS[node.op_type]
             self._steps.append((node, partial(compute, settings)))
 
+    def encode(self, images: Images) -> Floats:
+        return self.answer([images])[0]
+
     @torch.inference_mode()
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[Floats]:
-        values = self._constants | {name: _wide(array) for name, array in inputs.items()}
+    def answer(self, features: Sequence[NDArray[Any]]) -> list[Floats]:
+        values = self._constants | dict(zip(self._inputs, map(_wide, features), strict=True))
         for node, compute in self._steps:
             made = compute(*(values[name] for name in node.input))
             values.update(zip(node.output, made if isinstance(made, tuple) else (made,), strict=True))

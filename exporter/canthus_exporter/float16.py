@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from canthus.errors import ExportError
+from canthus.parts import ENCODERS
 from canthus.verify import Golden
-from canthus_exporter.fold import FoldedBlock, FoldedEncoder, Prime, React
+from canthus_exporter.fold import FoldedBlock, FoldedEncoder
 
 LARGEST = 65504
 """Of float16's numbers."""
@@ -62,7 +63,7 @@ class Rounding:
     """What float16 does to a layer's result on the golden windows.
 
     Attributes:
-        layer: as the network calls it, after "prime." or "react.".
+        layer: as the network calls it, behind its part.
         error: how far the result is off, as a share of its size (Euclidean norms).
         growth: how much more that is than of any layer before.
     """
@@ -72,8 +73,8 @@ class Rounding:
     growth: float
 
 
-def to_float16(prime: Prime, react: React, golden: Golden) -> Rounding:
-    """Put the encoders of both into float16, in place.
+def to_float16(parts: nn.ModuleDict, golden: Golden) -> Rounding:
+    """Put the encoders of a folded network into float16, in place.
 
     Returns:
         The layer by which rounding grows most.
@@ -82,13 +83,11 @@ def to_float16(prime: Prime, react: React, golden: Golden) -> Rounding:
         ExportError: a weight or an activation doesn't fit into float16.
     """
     roundings = []
-    for moment, (graph, part) in enumerate((("prime", prime), ("react", react))):
-        for modality, images in (("frame", golden.frame), ("event", golden.event)):
-            name = f"{graph}.{modality}"
-            encoder = getattr(part, modality)
-            float16 = Float16Encoder(encoder, name)
-            roundings.append(_compare(encoder, float16, torch.from_numpy(images[:, moment]), name))
-            setattr(part, modality, float16)
+    for part in ENCODERS:
+        encoder = parts[part]
+        float16 = Float16Encoder(encoder, part)
+        roundings.append(_compare(encoder, float16, torch.from_numpy(golden.images(part)), part))
+        parts[part] = float16.eval()
     return max(roundings, key=lambda rounding: rounding.growth)
 
 

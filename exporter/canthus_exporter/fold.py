@@ -1,6 +1,6 @@
 """The network, folded: every weight that can be multiplied into its neighbour is, and no answer changes.
 
-`Prime` and `React` are what devices run. Each identity is exact in real arithmetic (batch norm into
+The five parts that `fold` gives are what devices run. Each identity is exact in real arithmetic (batch norm into
 convolutions, attention over one token into one matrix, a focal expert into its centre tap, a deep expert into
 one matrix, and linear maps into the linear maps that follow); products are formed in float64. That the result
 answers as the unfolded network does is measured by `verify`, not assumed.
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from canthus.parts import HEAD
 from canthus_exporter.fold_head import FoldedExperts, FoldedFusion, FoldedMamba
 from canthus_model.config import TOKEN_WIDTH
 from canthus_model.encoder import BasicBlock, Encoder
@@ -69,38 +70,36 @@ class FoldedEncoder(nn.Module):
         return self.fc(self.blocks(x).mean((2, 3)))
 
 
-class Prime(nn.Module):
-    """The first moment: `frame, event` (B, H, W) uint8 to `first_frame, first_event` (B, features)."""
+class FoldedHead(nn.Module):
+    """The features of both moments, (B, features) each, to an answer.
 
-    def __init__(self, network: MCOENet) -> None:
-        super().__init__()
-        self.frame = FoldedEncoder(network.res00)
-        self.event = FoldedEncoder(network.res10)
-
-    def forward(self, frame: Tensor, event: Tensor) -> tuple[Tensor, Tensor]:
-        return self.frame(frame), self.event(event)
-
-
-class React(nn.Module):
-    """The last moment and the features of the first to an answer.
-
-    `frame, event` (B, H, W) uint8, `first_frame, first_event` (B, features) to `logits` (B, 7),
-    `probabilities` (B, 7) and `experts` (B, 8), the weights of the two experts that answered, else 0.
+    `first_frame, first_event, last_frame, last_event` to `logits` (B, 7), `probabilities` (B, 7) and `experts` (B, 8),
+    the weights of the two experts that answered, else 0.
     """
 
     def __init__(self, network: MCOENet) -> None:
         super().__init__()
-        self.frame = FoldedEncoder(network.res01)
-        self.event = FoldedEncoder(network.res11)
         self.mamba = FoldedMamba(network.MCO.cross_matrix_mamba)
         self.fusion = FoldedFusion(network.MCIB, network.fusion_proj[0])
         self.experts = FoldedExperts(network.moe)
 
     def forward(
-        self, frame: Tensor, event: Tensor, first_frame: Tensor, first_event: Tensor
+        self, first_frame: Tensor, first_event: Tensor, last_frame: Tensor, last_event: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        frame_tokens = torch.cat((first_frame, self.frame(frame)), 1).unflatten(1, (-1, TOKEN_WIDTH))
-        event_tokens = torch.cat((first_event, self.event(event)), 1).unflatten(1, (-1, TOKEN_WIDTH))
+        frame_tokens = torch.cat((first_frame, last_frame), 1).unflatten(1, (-1, TOKEN_WIDTH))
+        event_tokens = torch.cat((first_event, last_event), 1).unflatten(1, (-1, TOKEN_WIDTH))
         tokens = torch.cat((frame_tokens, event_tokens), 2)
         logits, weights = self.experts(self.fusion(self.mamba(tokens)))
         return logits, logits.softmax(-1), weights
+
+
+def fold(network: MCOENet) -> nn.ModuleDict:
+    """The folded network, in evaluation mode, by part."""
+    encoders = {
+        "first_frame": network.res00,
+        "first_event": network.res10,
+        "last_frame": network.res01,
+        "last_event": network.res11,
+    }
+    parts = {part: FoldedEncoder(encoder) for part, encoder in encoders.items()}
+    return nn.ModuleDict({**parts, HEAD: FoldedHead(network)}).eval()

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from torch import nn
 
-from canthus.runtimes import Floats, Images, Reaction
-from canthus_exporter.fold import Prime, React
+from canthus.network import PartsNetwork
+from canthus.parts import ENCODERS, HEAD
+from canthus.runtimes import Floats, Images
 
 
-class FoldedRuntime:
-    name = "pytorch"
+def folded_runtime(parts: nn.ModuleDict) -> PartsNetwork:
+    """The network of parts as `fold` gives them."""
+    encoders = {part: _Part(parts[part]) for part in ENCODERS}
+    return PartsNetwork("pytorch", encoders, _Part(parts[HEAD]), at_once=False)
 
-    def __init__(self, prime: Prime, react: React) -> None:
-        self._prime, self._react = prime, react
+
+class _Part:
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
 
     @torch.inference_mode()
-    def prime(self, frame: Images, event: Images) -> tuple[Floats, Floats]:
-        first_frame, first_event = self._prime(torch.from_numpy(frame), torch.from_numpy(event))
-        return first_frame.numpy(), first_event.numpy()
+    def encode(self, images: Images) -> Floats:
+        features: Floats = self._module(torch.from_numpy(images)).numpy()
+        return features
 
     @torch.inference_mode()
-    def react(self, frame: Images, event: Images, first_frame: Floats, first_event: Floats) -> Reaction:
-        inputs = (frame, event, first_frame, first_event)
-        return Reaction(*(x.numpy() for x in self._react(*map(torch.from_numpy, inputs))))
+    def answer(self, features: Sequence[Floats]) -> list[Floats]:
+        return [output.numpy() for output in self._module(*map(torch.from_numpy, features))]

@@ -1,4 +1,4 @@
-"""Golden vectors: inputs made for the purpose, and what the unfolded network answers to them."""
+"""Golden vectors: inputs made for the purpose, and what the unfolded network makes of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from canthus._native import Resize
+from canthus.parts import ENCODERS
 from canthus.stream import centred
 from canthus.verify import Golden
 from canthus_model.network import MCOENet
@@ -28,11 +29,11 @@ def make_golden(network: MCOENet) -> Golden:
     """Golden vectors of a network, the same each time; no wearer's eye is in them."""
     frame, event = (np.concatenate(parts) for parts in zip(_eyes(network), _patterns(network), strict=True))
     with torch.inference_mode():
-        logits = torch.cat(
-            [network(torch.from_numpy(frame[i : i + 1]), torch.from_numpy(event[i : i + 1])) for i in range(len(frame))]
-        )
+        stages = [network.stages(*(torch.from_numpy(x[i : i + 1]) for x in (frame, event))) for i in range(len(frame))]
+    features = np.stack([np.stack([stage[part][0].numpy() for part in ENCODERS]) for stage in stages])
+    logits = np.stack([stage["logits"][0].numpy() for stage in stages])
     light = np.concatenate([np.repeat(np.arange(len(LIGHTINGS)), EYES_EACH), np.full(PATTERNS, len(LIGHTINGS))])
-    return Golden(frame, event, logits.numpy(), light.astype(np.uint8))
+    return Golden(frame, event, features, logits, light.astype(np.uint8))
 
 
 def _eyes(network: MCOENet) -> tuple[Images, Images]:

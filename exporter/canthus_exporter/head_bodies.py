@@ -14,8 +14,11 @@ from onnx import defs, helper, inliner
 from onnxscript.values import Op, Opset
 from torch import Tensor, nn
 
+from canthus_exporter.function_bodies import Types, add_bodies, node_error
 from canthus_exporter.head import COMPUTE, mcib, mco_mamba, routed_experts
 from canthus_exporter.selective_scan_body import DOMAIN
+from canthus_exporter.selective_scan_node import find_scan_body, scan_translation
+from canthus_exporter.torch_to_onnx import torch_to_onnx
 
 HEAD_OPERATORS = {"McoMamba": mco_mamba, "Mcib": mcib, "RoutedExperts": routed_experts}
 _OUTPUTS = {"McoMamba": ["y"], "Mcib": ["fused"], "RoutedExperts": ["logits", "weights"]}
@@ -48,8 +51,6 @@ class HeadBody:
     @functools.cache  # noqa: B019  to trace it takes seconds, and the few that there are stay small
     def write(self, opset: int, overload: str = "") -> onnx.FunctionProto:
         """The function, in standard operators of `opset`."""
-        from canthus_exporter.trace import trace  # which adds bodies, and so needs this
-
         names = list(inspect.signature(COMPUTE[self.op_type]).parameters)
         # Matrices as int8, so that what makes float32 of them is traced too; of float32 it makes the same.
         types = [torch.int8 if name in _MATRICES else torch.float32 for name in names]
@@ -58,7 +59,9 @@ class HeadBody:
         free = [{0: torch.export.Dim("batch", min=1)}, *({} for _ in of_weights)]
         outputs = _OUTPUTS[self.op_type]
         # The free axes of one argument, which is all the positional ones.
-        model = trace(_Compute(self.op_type), inputs, names, outputs, dynamic_shapes=(tuple(free),))
+        module = _Compute(self.op_type).eval()
+        model = torch_to_onnx(module, inputs, names, outputs, (tuple(free),), scan_translation())
+        add_bodies(model, {"SelectiveScan": find_scan_body})
         graph = inliner.inline_local_functions(model).graph
         constants = [helper.make_node("Constant", [], [i.name], value=i) for i in graph.initializer]
         return helper.make_function(
@@ -70,6 +73,18 @@ class HeadBody:
             [helper.make_opsetid("", opset)],
             overload=overload,
         )
+
+
+def find_head_body(node: onnx.NodeProto, types: Types) -> HeadBody:
+    """What the body of a node of one of HEAD_OPERATORS depends on.
+
+    Raises:
+        ExportError: the shape of an input isn't known.
+    """
+    unknown = [name for name in node.input if name not in types]
+    if unknown:
+        raise node_error(node, f"the shape of {unknown[0]} isn't known; run onnx.shape_inference on the model first")
+    return HeadBody(node.op_type, tuple(tuple(types[name][1]) for name in node.input))
 
 
 class _Compute(nn.Module):

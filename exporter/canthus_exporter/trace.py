@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import onnx
-import torch
 from torch import Tensor, nn
 
 from canthus_exporter.operators import add_function_bodies, custom_translation_table
-
-OPSET = 20
-"""Has Gelu and LayerNormalization as operators; TensorRT's parser knows all of it."""
+from canthus_exporter.torch_to_onnx import torch_to_onnx
 
 
 def trace(
@@ -27,58 +20,16 @@ def trace(
     dynamic_shapes: Any,
     max_tokens: int | None = None,
 ) -> onnx.ModelProto:
-    """The graph of a module.
+    """The graph of a module, which any runtime runs.
 
     Args:
-        module: in evaluation mode.
-        inputs: examples, of sizes of 2 or more along free axes.
-        input_names, output_names: what the graph calls them, in order; None leaves that to PyTorch.
-        dynamic_shapes: the axes that stay free, as `torch.export.export` takes them.
+        module, inputs, input_names, output_names, dynamic_shapes: as for `torch_to_onnx`.
         max_tokens: of a selective scan, if the axis of its tokens is free.
+
+    Raises:
+        ExportError: as `add_function_bodies`.
     """
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx"):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            tuple(inputs),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=input_names,
-            output_names=output_names,
-            dynamic_shapes=dynamic_shapes,
-            custom_translation_table=custom_translation_table(),
-            verbose=False,
-        )
-    model = program.model_proto
-    for initializer in program.model.graph.initializers.values():
-        initializer.const_value = None  # PyTorch keeps its newest graph for ever; the weights it needn't
+    model = torch_to_onnx(module, inputs, input_names, output_names, dynamic_shapes, custom_translation_table())
     add_function_bodies(model, max_tokens)
-    _strip_notes(model)
     onnx.checker.check_model(model)
     return model
-
-
-def _strip_notes(model: onnx.ModelProto) -> None:
-    """Remove PyTorch's notes: they name source files of the machine that exported."""
-    graph = model.graph
-    for part in (
-        model,
-        graph,
-        *graph.node,
-        *graph.input,
-        *graph.output,
-        *graph.value_info,
-        *graph.initializer,
-    ):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-
-
-@contextlib.contextmanager
-def _quiet(logger: str):
-    level = logging.getLogger(logger).level
-    logging.getLogger(logger).setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.getLogger(logger).setLevel(level)

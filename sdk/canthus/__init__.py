@@ -36,13 +36,15 @@ from canthus.errors import (
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from canthus.backends import load
     from canthus.bundle import Bundle, read_bundle
-    from canthus.engine import Answer, Engine, Features, load
+    from canthus.engine import Answer, Engine, Features
     from canthus.events import Events
     from canthus.expression import Expression
     from canthus.live.health import Health
     from canthus.live.stream import LiveStream
-    from canthus.sources import Frame, Images, Source, open
+    from canthus.sources import Frame, Images, Source
+    from canthus.sources.opening import open
     from canthus.sources.watch import watch
     from canthus.stream import Stream
 
@@ -59,8 +61,8 @@ _HOMES = {
     "LiveStream": "live.stream",
     "Source": "sources",
     "Stream": "stream",
-    "load": "engine",
-    "open": "sources",
+    "load": "backends",
+    "open": "sources.opening",
     "read_bundle": "bundle",
     "watch": "sources.watch",
 }

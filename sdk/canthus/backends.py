@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-import statistics
-import time
+from collections.abc import Mapping
+from pathlib import Path
 
-from canthus.bundle import Bundle
+from canthus.bundle import Bundle, read_bundle
 from canthus.device import requirements
 from canthus.device.requirements import missing
 from canthus.engine import Engine
 from canthus.errors import EngineError
-from canthus.manifest import MEMBERS, Manifest
+from canthus.network import open_network
 from canthus.operators import library_path
-from canthus.runtimes import Runtime
-from canthus.verify import Golden, replay, tolerance
+from canthus.runtimes import Network, Runtime
+from canthus.speed import milliseconds, of_the_fastest_encoders
+from canthus.verify import Golden, allowed, replay
 
 AUTO = "auto"
 BACKENDS = (AUTO, *requirements.BACKENDS)
 
-_Graphs = tuple[bytes, bytes]
-"""`prime.onnx` and `react.onnx`."""
+_Graphs = Mapping[str, bytes]
+"""By part."""
 
 _REMEDY = "export it for this device (--target), or in float32; canthus verify tells more"
 
-_ROUNDS = 15
-"""In which two backends take turns; half a second for a network of the paper's size."""
+
+def load(path: Path | str, backend: str = AUTO, threads: int = 2, *, check: bool = True) -> Engine:
+    """Load a bundle.
+
+    Args:
+        path: a `.canthus` file.
+        backend: `onnxruntime`; `openvino`, for the encoders; `cuda`, ONNX Runtime on an NVIDIA GPU; `tensorrt`, by
+            plans that `canthus build` made; `auto` takes the fastest of those that are here and answer as the bundle
+            says, also one for one encoder and another for another. That is measured, in about a second; `Engine.why`
+            tells in one line, and why others were passed over.
+        threads: that one call of `prime` or `react` may use.
+        check: replay the golden vectors of an INT8 or float16 bundle, and refuse what answers otherwise on this
+            machine. It takes as long as some twenty answers.
+
+    Raises:
+        BundleError: the file is damaged, was tampered with, or is no bundle.
+        EngineError: an unknown backend, no runtime here can run it, or none answers as it should.
+    """
+    return open_engine(read_bundle(path), backend, threads, check=check)
 
 
 def open_engine(bundle: Bundle, backend: str, threads: int, *, check: bool = True) -> Engine:
@@ -42,27 +60,27 @@ def open_engine(bundle: Bundle, backend: str, threads: int, *, check: bool = Tru
     if threads < 1:
         raise EngineError(f"threads is {threads}; an engine needs at least 1")
     # Not all are used by each; a bundle with any damaged member is not to be trusted.
-    prime, react, _ = (bundle.read(member) for member in MEMBERS)
-    graphs = (prime, react)
+    graphs = bundle.graphs()
+    bundle.read("golden.npz")
     if backend == AUTO:
         return _fastest(bundle, graphs, threads, check=check)
     if lack := missing(backend):
         raise EngineError(f"backend {backend} can't run here: {lack}")
-    engine = _open(bundle, graphs, backend, threads)
+    engine = Engine(bundle.manifest, _open(bundle, graphs, backend, threads), "it was asked for")
     checked = check and bundle.manifest.precision != "float32"
     if checked and (wrong := _wrong(engine, Golden.from_bundle(bundle))):
         raise EngineError(f"{bundle.path}: {backend} answers otherwise than it should: {wrong}; {_REMEDY}")
-    return engine.chosen("it was asked for")
+    return engine
 
 
 def _wrong(engine: Engine, golden: Golden) -> str:
     """What is wrong with an engine's answers; nothing, if they are as the bundle says."""
-    difference, allowed = replay(engine, golden), tolerance(engine.manifest)
-    return "" if difference <= allowed else f"its answers are {difference:.1e} off, more than {allowed:.2g}"
+    return _reasons(replay(engine, golden).wrong(allowed(engine.manifest)))
 
 
 def _fastest(bundle: Bundle, graphs: _Graphs, threads: int, *, check: bool) -> Engine:
-    opened, passed_over = {}, {}
+    opened: dict[str, Network] = {}
+    passed_over: dict[str, str] = {}
     for backend in requirements.BACKENDS:
         if lack := missing(backend):
             passed_over[backend] = lack
@@ -73,13 +91,13 @@ def _fastest(bundle: Bundle, graphs: _Graphs, threads: int, *, check: bool) -> E
             passed_over[backend] = str(error)
     if not opened:
         raise EngineError(f"{bundle.path}: no backend can run it here; {_reasons(passed_over)}")
-    precision = bundle.manifest.precision
-    if len(opened) == 1 and (precision == "float32" or not check):
-        (engine,) = opened.values()
-        return engine.chosen(f"the only one here; {_reasons(passed_over)}")
+    manifest = bundle.manifest
+    if len(opened) == 1 and (manifest.precision == "float32" or not check):
+        (network,) = opened.values()
+        return Engine(manifest, network, f"the only one here; {_reasons(passed_over)}")
 
     golden = Golden.from_bundle(bundle)
-    wrong = {backend: reason for backend, engine in opened.items() if (reason := _wrong(engine, golden))}
+    wrong = {name: reason for name in opened if (reason := _wrong(Engine(manifest, opened[name]), golden))}
     if check and len(wrong) == len(opened):
         raise EngineError(
             f"{bundle.path}: no backend here answers as it should; {_reasons({**wrong, **passed_over})}; {_REMEDY}"
@@ -87,62 +105,52 @@ def _fastest(bundle: Bundle, graphs: _Graphs, threads: int, *, check: bool) -> E
     kept = [backend for backend in opened if backend not in wrong] or [*opened][:1]
     passed_over |= {backend: reason for backend, reason in wrong.items() if backend not in kept}
     opened = {backend: opened[backend] for backend in kept}
-    compares = precision == "int8" and missing("onnxruntime") is None
-    others = [_in_float32(bundle.manifest, graphs, threads)] if compares else []
-    times = _milliseconds([*opened.values(), *others], golden)
+    if mixed := of_the_fastest_encoders(opened.values(), golden):
+        opened[mixed.name] = mixed
+    compares = manifest.precision == "int8" and missing("onnxruntime") is None
+    others = [_in_float32(graphs, threads)] if compares else []
+    times = milliseconds([*opened.values(), *others], golden)
     takes = dict(zip(opened, times, strict=False))
     taken = min(takes, key=lambda backend: takes[backend])
     slower = {backend: f"{takes[backend]:.1f} ms" for backend in takes if backend != taken}
     why = f"a moment takes {takes[taken]:.1f} ms; {_reasons({**slower, **passed_over})}"
     if others and times[-1] < takes[taken]:
         why += f"; float32 would take {times[-1]:.1f} ms: on this processor a float32 bundle is faster"
-    return opened[taken].chosen(why)
+    return Engine(manifest, opened[taken], why)
 
 
-def _reasons(passed_over: dict[str, str]) -> str:
-    """One line. Of several backends with one reason, it is said once."""
+def _reasons(passed_over: Mapping[str, str]) -> str:
+    """One line. Of several with one reason, it is said once."""
     alike: dict[str, list[str]] = {}
-    for backend, reason in passed_over.items():
-        alike.setdefault(reason.replace("\n", " "), []).append(backend)
-    return "; ".join(f"{' and '.join(backends)}: {reason}" for reason, backends in alike.items())
+    for name, reason in passed_over.items():
+        alike.setdefault(reason.replace("\n", " "), []).append(name)
+    return "; ".join(f"{' and '.join(names)}: {reason}" for reason, names in alike.items())
 
 
-def _milliseconds(engines: list[Engine], golden: Golden) -> list[float]:
-    """What `prime` and `react` take together."""
-    frame, event = golden.frame[0], golden.event[0]
-    times: list[list[float]] = [[] for _ in engines]
-    for _ in range(_ROUNDS):
-        for engine, spent in zip(engines, times, strict=True):
-            start = time.perf_counter()
-            engine.react(frame[1], event[1], engine.prime(frame[0], event[0]))
-            spent.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(spent) for spent in times]
-
-
-def _open(bundle: Bundle, graphs: _Graphs, backend: str, threads: int) -> Engine:
-    return Engine(bundle.manifest, _runtime(bundle, graphs, backend, threads))
-
-
-def _in_float32(manifest: Manifest, graphs: _Graphs, threads: int) -> Engine:
-    """What an INT8 network would be without it, to measure beside it."""
-    from canthus.runtimes.onnxruntime import OnnxRuntime
-
-    return Engine(manifest, OnnxRuntime(*graphs, threads, library_path(), in_float32=True))
-
-
-def _runtime(bundle: Bundle, graphs: _Graphs, backend: str, threads: int) -> Runtime:
+def _open(bundle: Bundle, graphs: _Graphs, backend: str, threads: int) -> Network:
     if backend == "tensorrt":
         from canthus.runtimes.tensorrt import TensorRt
 
         return TensorRt(bundle)
+    return open_network(_runtime(backend), graphs, threads)
+
+
+def _in_float32(graphs: _Graphs, threads: int) -> Network:
+    """What an INT8 network would be without it, to measure beside it."""
+    from canthus.runtimes.onnxruntime import OnnxRuntime
+
+    return open_network(OnnxRuntime(library_path(), in_float32=True), graphs, threads)
+
+
+def _runtime(backend: str) -> Runtime:
     if backend == "cuda":
         from canthus.runtimes.cuda import Cuda
 
-        return Cuda(*graphs, library_path())
+        return Cuda(library_path())
     if backend == "openvino":
         from canthus.runtimes.openvino import OpenVino
 
-        return OpenVino(*graphs, threads, library_path())
+        return OpenVino(library_path())
     from canthus.runtimes.onnxruntime import OnnxRuntime
 
-    return OnnxRuntime(*graphs, threads, library_path())
+    return OnnxRuntime(library_path())

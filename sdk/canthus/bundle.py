@@ -10,10 +10,11 @@ from pathlib import Path
 
 from canthus.errors import BundleError
 from canthus.manifest import MEMBERS, Manifest
+from canthus.parts import PARTS, member
 from canthus.whole_file import whole_file
 
 _MANIFEST = "manifest.yaml"
-_LARGEST = {_MANIFEST: 1 << 18, "prime.onnx": 1 << 30, "react.onnx": 1 << 30, "golden.npz": 1 << 26}
+_LARGEST = {_MANIFEST: 1 << 18, **dict.fromkeys(map(member, PARTS), 1 << 30), "golden.npz": 1 << 26}
 """Bytes that a member may have: ten times what the paper's network needs, and no more."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time in the zip: the date that counts is in the manifest
@@ -27,20 +28,28 @@ class Bundle:
     manifest: Manifest
     size: int
 
-    def read(self, member: str) -> bytes:
-        """One of `prime.onnx`, `react.onnx` and `golden.npz`, with its hash checked.
+    def read(self, name: str) -> bytes:
+        """One of `manifest.MEMBERS`, with its hash checked.
 
         Raises:
             BundleError: the member is damaged or not the one that the manifest names.
         """
         with _open_zip(self.path) as archive:
-            content = _read_member(archive, self.path, member)
-        if hashlib.sha256(content).hexdigest() != self.manifest.sha256[member]:
+            content = _read_member(archive, self.path, name)
+        if hashlib.sha256(content).hexdigest() != self.manifest.sha256[name]:
             raise BundleError(
-                f"{self.path}: {member} is not what was exported (its SHA-256 differs from the manifest's): "
+                f"{self.path}: {name} is not what was exported (its SHA-256 differs from the manifest's): "
                 "copy the bundle again from where it was made"
             )
         return content
+
+    def graphs(self) -> dict[str, bytes]:
+        """Every part's graph, by part.
+
+        Raises:
+            BundleError: as `read`.
+        """
+        return {part: self.read(member(part)) for part in PARTS}
 
 
 def read_bundle(path: Path | str) -> Bundle:
@@ -51,13 +60,14 @@ def read_bundle(path: Path | str) -> Bundle:
     """
     path = Path(path)
     with _open_zip(path) as archive:
-        _check_layout(archive, path)
+        _check_stored(archive, path)
         try:
             manifest = Manifest.from_yaml(_read_member(archive, path, _MANIFEST).decode())
         except UnicodeDecodeError as error:
             raise BundleError(f"{path}: manifest: is not UTF-8 text; export the bundle again") from error
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from error
+        _check_names(archive, path)
     return Bundle(path, manifest, path.stat().st_size)
 
 
@@ -88,21 +98,25 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise BundleError(f"{path}: not a canthus bundle, or cut short ({error}); copy or export it again") from error
 
 
-def _check_layout(archive: zipfile.ZipFile, path: Path) -> None:
-    names = [info.filename for info in archive.infolist()]
-    expected = sorted((_MANIFEST, *MEMBERS))
-    if sorted(names) != expected:
-        raise BundleError(
-            f"{path}: holds {', '.join(sorted(names)[:8]) or 'nothing'}; "
-            f"a canthus bundle holds {', '.join(expected)}, once each"
-        )
+def _check_stored(archive: zipfile.ZipFile, path: Path) -> None:
+    """That there is one manifest, and that reading any member takes no more memory than it should."""
+    if archive.namelist().count(_MANIFEST) != 1:
+        _check_names(archive, path)
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise BundleError(f"{path}: {info.filename} is compressed or encrypted; members are stored as they are")
-        if info.file_size > _LARGEST[info.filename]:
-            raise BundleError(
-                f"{path}: {info.filename} claims {info.file_size} bytes; at most {_LARGEST[info.filename]} are read"
-            )
+        at_most = _LARGEST.get(info.filename, info.file_size)
+        if info.file_size > at_most:
+            raise BundleError(f"{path}: {info.filename} claims {info.file_size} bytes; at most {at_most} are read")
+
+
+def _check_names(archive: zipfile.ZipFile, path: Path) -> None:
+    names, expected = sorted(archive.namelist()), sorted((_MANIFEST, *MEMBERS))
+    if names != expected:
+        raise BundleError(
+            f"{path}: holds {', '.join(names[:8]) or 'nothing'}; "
+            f"a canthus bundle holds {', '.join(expected)}, once each"
+        )
 
 
 def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:

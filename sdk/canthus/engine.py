@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from canthus.bundle import read_bundle
 from canthus.errors import EngineError, FrameError
 from canthus.images import check_grey
 from canthus.manifest import Manifest
-from canthus.runtimes import Floats, Images, Runtime
+from canthus.runtimes import Floats, Images, Network
 
 
 class Features(NamedTuple):
-    """What `Engine.prime` keeps of a moment: float32 (B, F) each, F being 1000 in the paper's network."""
+    """What the encoders of a moment give: float32 (B, F) each, F being 1000 in the paper's network."""
 
     frame: Floats
     event: Floats
@@ -29,20 +27,27 @@ class Answer(NamedTuple):
         logits: float32 (B, 7).
         probabilities: float32 (B, 7), in the order of `Engine.labels`.
         experts: float32 (B, 8), the weights of the two experts that answered; 0 for those that did not.
+        last: the features of the last moment, which it was made from.
     """
 
     logits: Floats
     probabilities: Floats
     experts: Floats
+    last: Features
 
 
 class Engine:
-    """Runs one bundle. Get one from `canthus.load`; keep the state of a stream in a `Stream`."""
+    """Runs one bundle. Get one from `canthus.load`; keep the state of a stream in a `Stream`.
 
-    def __init__(self, manifest: Manifest, runtime: Runtime) -> None:
+    Attributes:
+        manifest: of the bundle.
+        why: why this backend answers and no other, in a few words.
+    """
+
+    def __init__(self, manifest: Manifest, network: Network, why: str = "") -> None:
         self.manifest = manifest
-        self._runtime = runtime
-        self._why = ""
+        self.why = why
+        self._network = network
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -76,18 +81,8 @@ class Engine:
 
     @property
     def backend(self) -> str:
-        """The runtime that answers."""
-        return self._runtime.name
-
-    @property
-    def why(self) -> str:
-        """Why this backend and no other, in a few words."""
-        return self._why
-
-    def chosen(self, why: str) -> Engine:
-        """This engine, which tells why it was chosen."""
-        self._why = why
-        return self
+        """The runtime that answers; of several, whose encoders were faster together, the names with + between."""
+        return self._network.name
 
     def prime(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> Features:
         """Features of a first moment, for a `react` that follows `span_us` later.
@@ -99,7 +94,7 @@ class Engine:
         Raises:
             FrameError: an image of another size, type or count.
         """
-        return Features(*self._runtime.prime(*self._check_images(frame, event)))
+        return Features(*self._network.prime(*self._check_images(frame, event)))
 
     def react(self, frame: NDArray[np.uint8], event: NDArray[np.uint8], first: Features) -> Answer:
         """The expression between the first moment and this, the last.
@@ -118,7 +113,8 @@ class Engine:
                 f"react got {len(frame)} images and the features of {len(first.frame)} first moments; "
                 "prime and react the same number"
             )
-        return Answer(*self._runtime.react(frame, event, *first))
+        reaction = self._network.react(frame, event, *first)
+        return Answer(*reaction[:3], Features(*reaction[3:]))
 
     def _check_images(self, frame: Images, event: Images) -> tuple[Images, Images]:
         images = []
@@ -135,24 +131,3 @@ class Engine:
         if not len(images[0]):
             raise FrameError("a batch of no images; give one at least")
         return images[0], images[1]
-
-
-def load(path: Path | str, backend: str = "auto", threads: int = 2, *, check: bool = True) -> Engine:
-    """Load a bundle.
-
-    Args:
-        path: a `.canthus` file.
-        backend: `onnxruntime`; `openvino`, for the encoders; `cuda`, ONNX Runtime on an NVIDIA GPU; `tensorrt`, by
-            plans that `canthus build` made; `auto` takes the fastest of those that are here and answer as the bundle
-            says. That is measured, in about a second; `Engine.why` tells in one line, and why others were passed over.
-        threads: that one call of `prime` or `react` may use.
-        check: replay the golden vectors of an INT8 or float16 bundle, and refuse what answers otherwise on this
-            machine. It takes as long as some twenty answers.
-
-    Raises:
-        BundleError: the file is damaged, was tampered with, or is no bundle.
-        EngineError: an unknown backend, no runtime here can run it, or none answers as it should.
-    """
-    from canthus.backends import open_engine
-
-    return open_engine(read_bundle(path), backend, threads, check=check)

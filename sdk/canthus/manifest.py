@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,11 +12,12 @@ import yaml
 
 from canthus.calibration import Calibration, Cost
 from canthus.errors import BundleError
+from canthus.parts import PARTS, member
 
-FORMAT = 1
-"""The bundle format that this canthus writes, and the newest that it reads."""
+FORMAT = 2
+"""That this canthus writes and reads. In format 1, which was never released, the parts of a moment were one graph."""
 
-MEMBERS = ("prime.onnx", "react.onnx", "golden.npz")
+MEMBERS = (*map(member, PARTS), "golden.npz")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Manifest:
         event_neutral: a pixel without events, of the full range 1.
         precision: of the graphs' arithmetic: float32, int8, or float16 of the encoders and float32 behind them.
         target: the kind of device that the graphs were made for; `any` is every one.
-        parameters: weights in both graphs.
+        parameters: weights in all graphs.
         sha256: of each member, in hexadecimal.
         provenance: checkpoint hash, versions and date.
         parity: largest logit differences from the golden vectors, measured at export, and their limit, `tolerance`; in
@@ -87,11 +89,9 @@ class Manifest:
             raise BundleError("its manifest is not YAML; export the bundle again") from error
         fields = _Fields(document)
         version = fields.integer("format", 1, 1 << 31)
-        if version > FORMAT:
-            raise BundleError(
-                f"is of format {version} and this canthus reads up to {FORMAT}: "
-                "update canthus, or export again with this one"
-            )
+        if version != FORMAT:
+            remedy = "update canthus, or export again with this one" if version > FORMAT else _export_again(fields)
+            raise BundleError(f"is of format {version} and this canthus reads {FORMAT}: {remedy}")
         size = fields.integers("image_size", 2, 16, 4096)
         return cls(
             labels=fields.strings("labels"),
@@ -112,6 +112,18 @@ class Manifest:
             parity=fields.mapping("parity").all_numbers(),
             calibration=_calibration(fields.mapping("calibration")) if fields.has("calibration") else None,
         )
+
+
+def _export_again(fields: _Fields) -> str:
+    """The command that made a bundle, as far as its manifest tells."""
+    height, width = fields.integers("image_size", 2, 16, 4096)
+    command = ["canthus", "export", fields.mapping("provenance").string("checkpoint")]
+    command += ["--annotation", "emotion.json", "--image-size", f"{height}x{width}"]
+    if (precision := fields.string("precision")) != "float32":
+        command += ["--precision", precision]
+    if precision == "int8":
+        command += ["--see", "SEE", "--target", fields.string("target")]
+    return f"export it again: {shlex.join(command)} -o NEW.canthus"
 
 
 def _calibration(fields: _Fields) -> Calibration:

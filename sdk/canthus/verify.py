@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,42 +14,41 @@ from canthus.bundle import Bundle
 from canthus.engine import Engine
 from canthus.errors import BundleError
 from canthus.manifest import Manifest
+from canthus.parts import ENCODERS, HEAD, shown
 
 Floats = NDArray[np.floating]
 
 TOLERANCE = 1e-3
 """Largest difference of a logit from the unfolded float32 network's that still counts as equal."""
-
-
-def tolerance(manifest: Manifest) -> float:
-    """What `replay` may find on a device that computes what was exported.
-
-    In float32 it is TOLERANCE. In float16 runtimes add up in float16 or in float32, which moves logits further: how far
-    was measured at export. In INT8 it is what would change one answer in a hundred, in the light where answers are
-    closest: as much as the hundredth closest of the clips that were answered at export leads by, within bounds.
-    """
-    return TOLERANCE if manifest.precision == "float32" else max(TOLERANCE, manifest.parity.get("tolerance", 0.0))
+FEATURES_TOLERANCE = 1e-3
+"""The same of an encoder's features, as a share of their size."""
 
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs, and what the unfolded float32 network answers to them; in an INT8 bundle, what its own graphs did.
+    """Inputs, and what the unfolded float32 network makes of them; in an INT8 bundle, what its own graphs do.
 
     Attributes:
         frame, event: uint8 (N, 2, H, W): the first and the last moment's images.
+        features: float32 (N, 4, F), of the encoders in the order of `parts.ENCODERS`.
         logits: float32 (N, 7).
         light: uint8 (N,): windows of one number were seen in one kind of light.
     """
 
     frame: NDArray[np.uint8]
     event: NDArray[np.uint8]
+    features: NDArray[np.float32]
     logits: NDArray[np.float32]
     light: NDArray[np.uint8]
+
+    def images(self, part: str) -> NDArray[np.uint8]:
+        """What an encoder is shown, (N, H, W)."""
+        return shown(part, self.frame.swapaxes(0, 1), self.event.swapaxes(0, 1))
 
     def to_bytes(self) -> bytes:
         """The `golden.npz` that `from_bundle` reads."""
         buffer = io.BytesIO()
-        np.savez(buffer, frame=self.frame, event=self.event, logits=self.logits, light=self.light)
+        np.savez(buffer, **vars(self))
         return buffer.getvalue()
 
     @classmethod
@@ -64,7 +64,7 @@ class Golden:
                 if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                     raise ValueError("its arrays are compressed")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                golden = cls(arrays["frame"], arrays["event"], arrays["logits"], arrays["light"])
+                golden = cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
         except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
             raise BundleError(f"{bundle.path}: golden.npz can't be read ({error}); export it again") from error
         golden._check(bundle.manifest, str(bundle.path))
@@ -76,8 +76,10 @@ class Golden:
         right = (
             count > 0
             and self.frame.dtype == self.event.dtype == self.light.dtype == np.uint8
-            and self.logits.dtype == np.float32
+            and self.features.dtype == self.logits.dtype == np.float32
             and self.frame.shape == self.event.shape == images
+            and self.features.ndim == 3
+            and self.features.shape[:2] == (count, len(ENCODERS))
             and self.logits.shape == (count, len(manifest.labels))
             and self.light.shape == (count,)
         )
@@ -85,28 +87,70 @@ class Golden:
             raise BundleError(f"{path}: golden.npz doesn't fit the manifest; export the bundle again")
 
 
-def answer(engine: Engine, golden: Golden) -> NDArray[np.float32]:
-    """The engine's logits (N, 7) for the golden inputs, one by one as on a device."""
-    answers = [
-        engine.react(frame[1], event[1], engine.prime(frame[0], event[0])).logits[0]
-        for frame, event in zip(golden.frame, golden.event, strict=True)
-    ]
-    return np.stack(answers)
+def answered(engine: Engine, golden: Golden) -> Golden:
+    """The engine's own features and logits for the golden inputs, one by one as on a device."""
+    features, logits = [], []
+    for frame, event in zip(golden.frame, golden.event, strict=True):
+        first = engine.prime(frame[0], event[0])
+        answer = engine.react(frame[1], event[1], first)
+        features.append(np.stack([*first, *answer.last])[:, 0])
+        logits.append(answer.logits[0])
+    return replace(golden, features=np.stack(features), logits=np.stack(logits))
 
 
-def replay(engine: Engine, golden: Golden) -> float:
-    """How far the engine is from the golden answers, for `tolerance`; infinite where an answer is no number.
+@dataclass(frozen=True)
+class Difference:
+    """How far an engine is from the golden vectors; infinite where what it gives is no number.
 
-    In float32 and float16 that is `furthest`, in INT8 `lead_moved`.
+    Attributes:
+        answers: in INT8 `lead_moved`, else `furthest`.
+        features: of each encoder, by part, `features_moved`.
     """
-    measure = lead_moved if engine.manifest.precision == "int8" else furthest
-    return measure(answer(engine, golden), golden)
+
+    answers: float
+    features: Mapping[str, float]
+
+    def wrong(self, allowed: Difference) -> dict[str, str]:
+        """What is wrong with each part that differs by more than is allowed; nothing, if none does."""
+        found = {
+            part: f"its features are {moved:.1e} off, more than {allowed.features[part]:.2g}"
+            for part, moved in self.features.items()
+            if not moved <= allowed.features[part]
+        }
+        if not self.answers <= allowed.answers:
+            reason = f"its answers are {self.answers:.1e} off, more than {allowed.answers:.2g}"
+            found[HEAD] = reason + ("" if not found else ", which those features explain")
+        return found
+
+
+def allowed(manifest: Manifest) -> Difference:
+    """What a device that computes what was exported may differ by.
+
+    In float32 it is TOLERANCE. In float16 runtimes add up in float16 or in float32, which moves logits further: how far
+    was measured at export. In INT8 it is what would change one answer in a hundred, in the light where answers are
+    closest: as much as the hundredth closest of the clips that were answered at export leads by, within bounds.
+    """
+    limits = {} if manifest.precision == "float32" else manifest.parity
+    features = max(FEATURES_TOLERANCE, limits.get("tolerance of features", 0.0))
+    return Difference(max(TOLERANCE, limits.get("tolerance", 0.0)), dict.fromkeys(ENCODERS, features))
+
+
+def replay(engine: Engine, golden: Golden) -> Difference:
+    """How far the engine is from the golden vectors."""
+    return difference(answered(engine, golden), golden, engine.manifest.precision)
+
+
+def difference(own: Golden, golden: Golden, precision: str) -> Difference:
+    """How far one set of features and logits is from another, for the same inputs."""
+    answers = lead_moved(own.logits, golden) if precision == "int8" else furthest(own.logits, golden)
+    moved = [features_moved(own.features[:, i], golden.features[:, i], golden.light) for i in range(len(ENCODERS))]
+    return Difference(answers, dict(zip(ENCODERS, moved, strict=True)))
 
 
 def furthest(logits: Floats, golden: Golden) -> float:
     """The largest difference of a logit, over all golden vectors, of answers (N, 7)."""
-    difference = np.abs(logits.astype(np.float64) - golden.logits)
-    return float(np.nan_to_num(difference, nan=np.inf, posinf=np.inf).max())
+    apart = np.abs(logits.astype(np.float64) - golden.logits)
+    return float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max())
 
 
 def lead_moved(logits: Floats, golden: Golden) -> float:
@@ -122,3 +166,12 @@ def lead_moved(logits: Floats, golden: Golden) -> float:
     moved = np.abs(leads(logits) - leads(golden.logits)).max(1)
     moved = np.nan_to_num(moved, nan=np.inf, posinf=np.inf)
     return float(max(moved[golden.light == light].mean() for light in np.unique(golden.light)))
+
+
+def features_moved(own: Floats, golden: Floats, light: NDArray[np.uint8]) -> float:
+    """The difference of features (N, F) as a share of their Euclidean norm, in the light where it is largest."""
+    apart = own.astype(np.float64) - golden
+    groups = [light == one for one in np.unique(light)]
+    sizes, moved = (np.array([np.linalg.norm(values[group]) for group in groups]) for values in (golden, apart))
+    shares = np.divide(moved, sizes, out=np.where(moved == 0, 0, np.inf), where=sizes > 0)
+    return float(np.nan_to_num(shares, nan=np.inf, posinf=np.inf).max())

@@ -7,6 +7,7 @@ import pytest
 TORCH = "needs PyTorch"
 BUILDS = "is about the machine that builds; make test runs it"
 LEFT_OUT = {
+    "test_architecture.py": BUILDS,
     "test_arm_code.py": BUILDS,
     "test_calibration.py": TORCH,
     "test_calibration_subsets.py": TORCH,

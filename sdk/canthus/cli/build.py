@@ -10,18 +10,19 @@ from contextlib import contextmanager
 
 from canthus.bundle import Bundle, read_bundle
 from canthus.errors import EngineError
-from canthus.runtimes.onnxruntime import PRIME, REACT
+from canthus.parts import PARTS, member, signature
 from canthus.tensorrt.build import Report, build_plan
 from canthus.tensorrt.cache import find_plan, keep_plan, plan_path, remove_others
 from canthus.tensorrt.destination import TARGETS, THIS, Destination, check_buildable, destination
 
 _REWRITE = "\r\x1b[K"  # go back to the line's begin and clear it
-_SIGNATURES = {"prime.onnx": PRIME, "react.onnx": REACT}
+_WIDTH = max(len(member(part)) for part in PARTS)
 
 DESCRIPTION = """\
-Build TensorRT plans of a bundle's graphs, for --backend tensorrt. A plan serves one version of TensorRT and the GPUs of
-its target; what was built before and still fits is left as it is. Each layer is computed in the precision that the
-bundle has it in; float32 is float32, without TF32. An INT8 bundle must have been exported with --target tensorrt."""
+Build TensorRT plans, one of each graph in a bundle, for --backend tensorrt. A plan serves one version of TensorRT and
+the GPUs of its target; what was built before and still fits is left as it is. Each layer is computed in the precision
+that the bundle has it in; float32 is float32, without TF32. An INT8 bundle must have been exported with --target
+tensorrt."""
 
 EXAMPLES = """\
 targets:
@@ -54,43 +55,44 @@ def run(arguments: argparse.Namespace) -> int:
     check_buildable(bundle)
     place = destination(arguments.target)
     print(f"{place.library}, for {place.gpus}")
-    for member in _SIGNATURES:
-        _build(bundle, member, place)
+    for part in PARTS:
+        _build(bundle, part, place)
     for path in remove_others(bundle):
-        print(f"removed   {path}: it was of an older {bundle.path.name}")
+        print(f"{'removed':{_WIDTH}}  {path}: it was of an older {bundle.path.name}")
     return 0
 
 
-def _build(bundle: Bundle, member: str, place: Destination) -> None:
-    path = plan_path(bundle, member, place)
-    graph = bundle.read(member)
-    if _is_built(bundle, member, place):
-        print(f"{member}  already built, {path.stat().st_size / 1e6:.1f} MB: {path}")
+def _build(bundle: Bundle, part: str, place: Destination) -> None:
+    name = member(part)
+    path = plan_path(bundle, name, place)
+    graph = bundle.read(name)
+    if _is_built(bundle, name, place):
+        print(f"{name:{_WIDTH}}  already built, {path.stat().st_size / 1e6:.1f} MB: {path}")
         return
     start = time.perf_counter()
-    with _progress(member) as report:
-        plan = build_plan(place.library, member, graph, _SIGNATURES[member], report)
-    keep_plan(bundle, member, place, plan)
+    with _progress(name) as report:
+        plan = build_plan(place.library, name, graph, signature(part), report)
+    keep_plan(bundle, name, place, plan)
     seconds = time.perf_counter() - start
-    print(f"{member}  built in {seconds:.1f} s, {path.stat().st_size / 1e6:.1f} MB: {path}")
+    print(f"{name:{_WIDTH}}  built in {seconds:.1f} s, {path.stat().st_size / 1e6:.1f} MB: {path}")
 
 
-def _is_built(bundle: Bundle, member: str, place: Destination) -> bool:
+def _is_built(bundle: Bundle, name: str, place: Destination) -> bool:
     try:
-        return find_plan(bundle, member, place) is not None
+        return find_plan(bundle, name, place) is not None
     except EngineError as error:
         print(f"canthus: built anew: {error}", file=sys.stderr)
         return False
 
 
 @contextmanager
-def _progress(member: str) -> Iterator[Report]:
+def _progress(name: str) -> Iterator[Report]:
     """A line that is rewritten on a terminal; nothing elsewhere."""
     on_terminal = sys.stderr.isatty()
 
     def tell(phase: str, done: int, total: int) -> None:
         if on_terminal:
-            print(f"{_REWRITE}{member}: {phase}, {done} of {total}", end="", file=sys.stderr, flush=True)
+            print(f"{_REWRITE}{name}: {phase}, {done} of {total}", end="", file=sys.stderr, flush=True)
 
     try:
         yield tell

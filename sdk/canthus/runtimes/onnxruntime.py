@@ -2,129 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from canthus._native import multiplies_int8_exactly
 from canthus.errors import EngineError
 from canthus.imports import import_lack
-from canthus.runtimes import Floats, Images, Reaction
-from canthus.runtimes.onnx_parts import Part, split
-
-PRIME = (("frame", "event"), ("first_frame", "first_event"))
-REACT = (("frame", "event", "first_frame", "first_event"), ("logits", "probabilities", "experts"))
+from canthus.parts import HEAD, Signature, member, signature
+from canthus.runtimes import Encoder, Floats, Head, Images
 
 
 class OnnxRuntime:
-    """Both graphs as ONNX Runtime sessions. With two threads or more, the two encoders of a moment run at once.
+    """A session for each part.
 
     Args:
-        prime, react: the graphs.
-        threads: that a graph may use.
         operators: canthus's operator library; None runs the portable function bodies instead.
         as_written: run every operator as the graph has it, none fused with another.
         in_float32: compute in float32 what an INT8 graph would in INT8, to compare with.
-
-    Raises:
-        EngineError: ONNX Runtime is not installed, or a graph is none that it can run.
     """
 
     name = "onnxruntime"
 
-    def __init__(
-        self,
-        prime: bytes,
-        react: bytes,
-        threads: int,
-        operators: Path | None,
-        *,
-        as_written: bool = False,
-        in_float32: bool = False,
-    ) -> None:
-        self._beside = ThreadPoolExecutor(1, "canthus-encoder")
-        if threads > 1:
-            self._beside.submit(int).result()  # its thread is there before the first frame
+    def __init__(self, operators: Path | None, *, as_written: bool = False, in_float32: bool = False) -> None:
         self._operators, self._as_written, self._in_float32 = operators, as_written, in_float32
-        self._prime, self._react = (
-            self._open(name, graph, signature, threads)
-            for name, graph, signature in (("prime.onnx", prime, PRIME), ("react.onnx", react, REACT))
+
+    def open_encoder(self, part: str, graph: bytes, threads: int) -> Encoder:
+        return _Part(self._open(part, graph, threads), signature(part))
+
+    def open_head(self, graph: bytes, threads: int) -> Head:
+        return _Part(self._open(HEAD, graph, threads), signature(HEAD))
+
+    def _open(self, part: str, graph: bytes, threads: int) -> Any:
+        session = open_session(
+            member(part), graph, threads, self._operators, as_written=self._as_written, in_float32=self._in_float32
         )
-
-    def prime(self, frame: Images, event: Images) -> tuple[Floats, Floats]:
-        first_frame, first_event = self._prime.run({"frame": frame, "event": event}, self._beside)
-        return first_frame, first_event
-
-    def react(self, frame: Images, event: Images, first_frame: Floats, first_event: Floats) -> Reaction:
-        inputs = {"frame": frame, "event": event, "first_frame": first_frame, "first_event": first_event}
-        return Reaction(*self._react.run(inputs, self._beside))
-
-    def _splits(self, threads: int) -> bool:
-        """Whether encoders are opened by themselves."""
-        return threads > 1
-
-    def _open_encoder(self, name: str, part: Part, threads: int) -> Any:
-        return self._open_session(name, part, threads)
-
-    def _open_session(self, name: str, part: Part, threads: int) -> Any:
-        return open_session(
-            name, part.model, threads, self._operators, as_written=self._as_written, in_float32=self._in_float32
+        check_signature(
+            part, [given.name for given in session.get_inputs()], [made.name for made in session.get_outputs()]
         )
-
-    def _open(self, name: str, graph: bytes, signature: tuple[Sequence[str], Sequence[str]], threads: int) -> _Graph:
-        encoders = ("frame", "event") if self._splits(threads) else ()
-        try:
-            parts = split(graph, encoders)
-        except ValueError as error:
-            raise EngineError(f"{name}: can't be read ({error}); export the bundle again") from error
-        made = {output for part in parts for output in part.outputs}
-        found = {name for part in parts for name in part.inputs} - made
-        if not (found <= set(signature[0]) and made >= set(signature[1])):
-            raise EngineError(
-                f"{name}: takes {sorted(found)} and gives {sorted(made)}, not {signature}; export the bundle again"
-            )
-        opened = _Graph([], [], threads > 1, signature[1])
-        for part in parts:
-            if encoders and made.isdisjoint(part.inputs) and len(part.inputs) == 1:
-                session = self._open_encoder(name, part, max(threads // len(encoders), 1))
-                opened.encoders.append(_Opened(session, part.inputs, part.outputs))
-            else:
-                opened.rest.append(_Opened(self._open_session(name, part, threads), part.inputs, part.outputs))
-        return opened
+        return session
 
 
-class _Opened(NamedTuple):
-    """A part of a graph, ready to run."""
+class _Part:
+    """A session of a part: an `Encoder` or the `Head`."""
 
-    session: Any
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    def __init__(self, session: Any, names: Signature) -> None:
+        self._session, (self._takes, self._gives) = session, names
 
-    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        found = self.session.run(self.outputs, {name: values[name] for name in self.inputs})
-        return dict(zip(self.outputs, found, strict=True))
+    def encode(self, images: Images) -> Floats:
+        features: Floats = self._session.run(self._gives, {self._takes[0]: images})[0]
+        return features
+
+    def answer(self, features: Sequence[Floats]) -> Sequence[Floats]:
+        given = dict(zip(self._takes, features, strict=True))
+        answer: Sequence[Floats] = self._session.run(self._gives, given)
+        return answer
 
 
-class _Graph(NamedTuple):
-    """A graph in parts: its encoders, at once if they may, and what follows them; or all in one."""
-
-    encoders: list[_Opened]
-    rest: list[_Opened]
-    at_once: bool
-    outputs: Sequence[str]
-
-    def run(self, inputs: Mapping[str, Any], beside: ThreadPoolExecutor) -> list[Any]:
-        values = dict(inputs)
-        here, others = (self.encoders[:1], self.encoders[1:]) if self.at_once else (self.encoders, [])
-        started = [beside.submit(other.run, inputs) for other in others]
-        for part in here:
-            values |= part.run(inputs)
-        for run in started:
-            values |= run.result()
-        for part in self.rest:
-            values |= part.run(values)
-        return [values[name] for name in self.outputs]
+def check_signature(part: str, takes: Sequence[str], gives: Sequence[str]) -> None:
+    """
+    Raises:
+        EngineError: the part's graph takes or gives something else than it should.
+    """
+    wanted = signature(part)
+    if (sorted(takes), sorted(gives)) != (sorted(wanted[0]), sorted(wanted[1])):
+        raise EngineError(
+            f"{member(part)}: takes {', '.join(takes)} and gives {', '.join(gives)}, not {', '.join(wanted[0])} and "
+            f"{', '.join(wanted[1])}; export the bundle again"
+        )
 
 
 def open_session(
@@ -133,7 +78,7 @@ def open_session(
     """An `onnxruntime.InferenceSession` for a graph, which errors call `name`, on the CPU.
 
     Raises:
-        EngineError: as `OnnxRuntime`.
+        EngineError: ONNX Runtime is not installed, or the graph is none that it can run.
     """
     try:
         import onnxruntime
@@ -163,6 +108,8 @@ def session_options(threads: int, operators: Path | None, *, as_written: bool = 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
+    # Parts take turns: what one gives back to the heap is still in the cache when the next asks for memory.
+    options.enable_cpu_mem_arena = False
     if as_written:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if in_float32:  # what is rounded to 8 bits and back is left as it is

@@ -6,19 +6,21 @@ import shlex
 
 from canthus.bundle import Bundle
 from canthus.errors import EngineError
+from canthus.parts import FIRST, HEAD, LAST, PARTS, member
 from canthus.runtimes import Floats, Images, Reaction
-from canthus.runtimes.one_by_one import Inputs, one_by_one
-from canthus.runtimes.onnxruntime import PRIME, REACT
+from canthus.runtimes.one_by_one import one_by_one
 from canthus.tensorrt.cache import find_plan
 from canthus.tensorrt.destination import check_buildable, destinations_here
 from canthus.tensorrt.library import Library
-from canthus.tensorrt.loaded import LoadedPlan
+from canthus.tensorrt.moment import Moment
 
 
 class TensorRt:
-    """Both plans on the GPU, each with a stream of its own, so that `react` doesn't wait for a `prime`.
+    """All five parts on the GPU. The two moments share no stream, so that `react` doesn't wait for a `prime`.
 
-    A batch is run one image at a time. Both have been run once before this returns.
+    What runs at once is decided here, not by `canthus.network`: a CUDA graph holds all of a moment.
+
+    A batch is run one image at a time. Both moments have been run before this returns.
 
     Args:
         bundle: whose plans lie beside it.
@@ -30,27 +32,27 @@ class TensorRt:
     name = "tensorrt"
 
     def __init__(self, bundle: Bundle) -> None:
-        library, prime, react = _plans(bundle)
-        self._prime = LoadedPlan(library, "prime.onnx", prime, PRIME)
-        self._react = LoadedPlan(library, "react.onnx", react, REACT)
+        library, plans = _plans(bundle)
+        self._first = Moment(library, {part: plans[part] for part in FIRST})
+        self._last = Moment(library, {part: plans[part] for part in LAST}, plans[HEAD])
 
     def prime(self, frame: Images, event: Images) -> tuple[Floats, Floats]:
-        first_frame, first_event = one_by_one(self._prime.run, {"frame": frame, "event": event})
+        first_frame, first_event = one_by_one(self._first.run, (frame, event))
         return first_frame, first_event
 
     def react(self, frame: Images, event: Images, first_frame: Floats, first_event: Floats) -> Reaction:
-        batch: Inputs = {"frame": frame, "event": event, "first_frame": first_frame, "first_event": first_event}
-        return Reaction(*one_by_one(self._react.run, batch))
+        return Reaction(*one_by_one(self._last.run, (frame, event, first_frame, first_event)))
 
 
-def _plans(bundle: Bundle) -> tuple[Library, memoryview, memoryview]:
-    """Of the best library here that plans were built for."""
+def _plans(bundle: Bundle) -> tuple[Library, dict[str, memoryview]]:
+    """By part, of the best library here that all were built for."""
     check_buildable(bundle)
     places = destinations_here()
     for place in places:
-        prime, react = (find_plan(bundle, member, place) for member in ("prime.onnx", "react.onnx"))
-        if prime is not None and react is not None:
-            return place.library, prime, react
+        found = {part: find_plan(bundle, member(part), place) for part in PARTS}
+        plans = {part: plan for part, plan in found.items() if plan is not None}
+        if len(plans) == len(PARTS):
+            return place.library, plans
     wanted = " or ".join(f"{place.library} on {place.gpus}" for place in places)
     raise EngineError(
         f"{bundle.path}: has no plans for {wanted}; run `canthus build {shlex.quote(str(bundle.path))}` first"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from canthus.errors import EngineError
+from canthus.parts import Signature
 from canthus.tensorrt.library import Library, one_line
-
-Signature = tuple[Sequence[str], Sequence[str]]
-"""Names of a graph's inputs and outputs."""
 
 Report = Callable[[str, int, int], None]
 """Is told the phase of a build, how many steps of it are done, and how many there are."""

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from canthus.bundle import Bundle
 from canthus.errors import EngineError
+from canthus.parts import PARTS
 from canthus.tensorrt.build import RECIPE
 from canthus.tensorrt.destination import Destination
 from canthus.tensorrt.key import read_key, read_or_make_key
 from canthus.tensorrt.plan_file import read_plan, write_plan
 
-_NAME = re.compile(r"(?:prime|react)\.([0-9a-f]{16})\..*\.plan")
+_NAME = re.compile(rf"(?:{'|'.join(PARTS)})\.([0-9a-f]{{16}})\..*\.plan")
 
 
 def plan_folder(bundle: Bundle) -> Path:
