@@ -64,6 +64,35 @@ def test_another_head(small_bundle, tmp_path, capsys):
     assert not any(f"\n{part}: " in told for part in ENCODERS)
 
 
+def narrower(graph, width):
+    """An encoder that gives fewer features."""
+    model = onnx.load_from_string(graph)
+    for value in model.graph.initializer:
+        if value.name in ("fc.weight", "fc.bias"):
+            value.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(value)[:width], value.name))
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = width
+    del model.graph.value_info[:]
+    return model.SerializeToString()
+
+
+def test_parts_that_do_not_fit_each_other_are_one_error(small_bundle, tmp_path, capsys):
+    bundle = read_bundle(small_bundle)
+    graph = bundle.read("last_frame.onnx")
+    odd = with_members(bundle, tmp_path / "odd.canthus", last_frame=narrower(graph, 100))
+    assert main(["verify", str(odd)]) == 2
+    told = capsys.readouterr().err
+    assert "head.onnx: ONNX Runtime fails in it" in told and told.count("\n") == 1
+
+
+def test_golden_vectors_of_another_width(small_bundle, tmp_path, capsys):
+    bundle = read_bundle(small_bundle)
+    golden = Golden.from_bundle(bundle)
+    odd = replace(golden, features=golden.features[:, :, :1]).to_bytes()
+    members = {name: bundle.read(name) for name in MEMBERS} | {"golden.npz": odd}
+    assert main(["verify", str(written(bundle.manifest, members, tmp_path / "odd.canthus"))]) == 1
+    assert "first_frame: its features are inf off" in capsys.readouterr().out
+
+
 def test_features_are_measured_by_their_size_in_the_light_that_fares_worst():
     golden = np.ones((4, 10), np.float32)
     light = np.array([0, 0, 1, 1], np.uint8)

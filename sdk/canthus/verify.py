@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from canthus.bundle import Bundle
 from canthus.engine import Engine
-from canthus.errors import BundleError
+from canthus.errors import BundleError, EngineError
 from canthus.manifest import Manifest
 from canthus.parts import ENCODERS, HEAD, shown
 
@@ -88,11 +88,18 @@ class Golden:
 
 
 def answered(engine: Engine, golden: Golden) -> Golden:
-    """The engine's own features and logits for the golden inputs, one by one as on a device."""
+    """The engine's own features and logits for the golden inputs, one by one as on a device.
+
+    Raises:
+        EngineError: its parts don't fit each other.
+    """
     features, logits = [], []
     for frame, event in zip(golden.frame, golden.event, strict=True):
         first = engine.prime(frame[0], event[0])
         answer = engine.react(frame[1], event[1], first)
+        widths = {part: made.shape[1] for part, made in zip(ENCODERS, (*first, *answer.last), strict=True)}
+        if len(set(widths.values())) > 1:
+            raise EngineError(f"the encoders give features of several widths, {widths}; export the bundle again")
         features.append(np.stack([*first, *answer.last])[:, 0])
         logits.append(answer.logits[0])
     return replace(golden, features=np.stack(features), logits=np.stack(logits))
@@ -170,6 +177,8 @@ def lead_moved(logits: Floats, golden: Golden) -> float:
 
 def features_moved(own: Floats, golden: Floats, light: NDArray[np.uint8]) -> float:
     """The difference of features (N, F) as a share of their Euclidean norm, in the light where it is largest."""
+    if own.shape != golden.shape:
+        return float("inf")
     apart = own.astype(np.float64) - golden
     groups = [light == one for one in np.unique(light)]
     sizes, moved = (np.array([np.linalg.norm(values[group]) for group in groups]) for values in (golden, apart))

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from canthus._native import multiplies_int8_exactly
 from canthus.errors import EngineError
 from canthus.imports import import_lack
-from canthus.parts import HEAD, Signature, member, signature
+from canthus.parts import HEAD, member, signature
 from canthus.runtimes import Encoder, Floats, Head, Images
 
 
@@ -28,10 +30,10 @@ class OnnxRuntime:
         self._operators, self._as_written, self._in_float32 = operators, as_written, in_float32
 
     def open_encoder(self, part: str, graph: bytes, threads: int) -> Encoder:
-        return _Part(self._open(part, graph, threads), signature(part))
+        return _Part(part, self._open(part, graph, threads))
 
     def open_head(self, graph: bytes, threads: int) -> Head:
-        return _Part(self._open(HEAD, graph, threads), signature(HEAD))
+        return _Part(HEAD, self._open(HEAD, graph, threads))
 
     def _open(self, part: str, graph: bytes, threads: int) -> Any:
         session = open_session(
@@ -46,17 +48,18 @@ class OnnxRuntime:
 class _Part:
     """A session of a part: an `Encoder` or the `Head`."""
 
-    def __init__(self, session: Any, names: Signature) -> None:
-        self._session, (self._takes, self._gives) = session, names
+    def __init__(self, part: str, session: Any) -> None:
+        self._part, self._session, (self._takes, self._gives) = part, session, signature(part)
 
     def encode(self, images: Images) -> Floats:
-        features: Floats = self._session.run(self._gives, {self._takes[0]: images})[0]
-        return features
+        return self.answer([images])[0]
 
-    def answer(self, features: Sequence[Floats]) -> Sequence[Floats]:
-        given = dict(zip(self._takes, features, strict=True))
-        answer: Sequence[Floats] = self._session.run(self._gives, given)
-        return answer
+    def answer(self, features: Sequence[NDArray[Any]]) -> Sequence[Floats]:
+        try:
+            made: Sequence[Floats] = self._session.run(self._gives, dict(zip(self._takes, features, strict=True)))
+        except Exception as error:  # ONNX Runtime's exceptions share no base but this one
+            raise EngineError(f"{member(self._part)}: ONNX Runtime fails in it ({_first_line(error)})") from error
+        return made
 
 
 def check_signature(part: str, takes: Sequence[str], gives: Sequence[str]) -> None:
@@ -92,8 +95,12 @@ def open_session(
             graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=without
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
-        reason = str(error).splitlines()[0]
-        raise EngineError(f"{name}: ONNX Runtime {onnxruntime.__version__} can't run it ({reason})") from error
+        version = onnxruntime.__version__
+        raise EngineError(f"{name}: ONNX Runtime {version} can't run it ({_first_line(error)})") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def session_options(threads: int, operators: Path | None, *, as_written: bool = False, in_float32: bool = False) -> Any:
