@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canthus.errors import EngineError, FrameError
+from canthus.forks import has_threads
 from canthus.images import check_grey
 from canthus.manifest import Manifest
 from canthus.runtimes import Floats, Images, Network
@@ -48,6 +50,8 @@ class Engine:
         self.manifest = manifest
         self.why = why
         self._network = network
+        self._process = os.getpid()
+        has_threads(self)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -93,6 +97,7 @@ class Engine:
 
         Raises:
             FrameError: an image of another size, type or count.
+            EngineError: the process was forked since this engine was loaded.
         """
         return Features(*self._network.prime(*self._check_images(frame, event)))
 
@@ -105,7 +110,7 @@ class Engine:
 
         Raises:
             FrameError: an image of another size, type or count.
-            EngineError: `first` is of another batch size.
+            EngineError: `first` is of another batch size, or the process was forked since this engine was loaded.
         """
         frame, event = self._check_images(frame, event)
         if any(len(features) != len(frame) for features in first):
@@ -117,6 +122,11 @@ class Engine:
         return Answer(*reaction[:3], Features(*reaction[3:]))
 
     def _check_images(self, frame: Images, event: Images) -> tuple[Images, Images]:
+        if os.getpid() != self._process:  # a runtime would wait for ever for threads that a fork leaves behind
+            raise EngineError(
+                "this engine was loaded before the process was forked, and its threads stayed behind: call "
+                "canthus.load in the process that uses it (or start processes by spawn)"
+            )
         images = []
         for name, image in (("frame", frame), ("event image", event)):
             check_grey(name, image)

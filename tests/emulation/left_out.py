@@ -20,6 +20,7 @@ LEFT_OUT = {
     "test_float16.py": TORCH,
     "test_int8_everywhere.py": "makes bundles, which needs onnx",
     "test_fold.py": TORCH,
+    "test_forks.py": "is about the system's processes, which emulation has its own of",
     "test_mamba.py": TORCH,
     "test_monitor_page.py": "needs a browser",
     "test_network.py": TORCH,

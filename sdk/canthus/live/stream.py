@@ -51,7 +51,8 @@ class LiveStream:
 
     Raises:
         FrameError: as `Stream`.
-        LiveError: the system doesn't grant `nice` or `cpus`.
+        LiveError: the system doesn't grant `nice` or `cpus`; from all methods but `close`, if the process was forked
+            since the stream was made.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class LiveStream:
         nice: int | None = None,
         cpus: Iterable[int] | None = None,
     ) -> None:
+        self._process = os.getpid()
         self._inbox = Inbox()
         self._delivery = Delivery(self._inbox, on_expression)
         self._answering = Answering(
@@ -91,14 +93,17 @@ class LiveStream:
     def push_events(self, t: Any, x: Any = None, y: Any = None, p: Any = None) -> None:
         """Give a copy of events, as in `Stream.push_events`."""
         given = (t,) if x is None and y is None and p is None else (t, x, y, p)
+        self._check_process()
         self._inbox.put_events(given, time.monotonic_ns())
 
     def push_frame(self, image: NDArray[np.uint8], t: int) -> None:
         """Give a copy of a frame, as in `Stream.push_frame`."""
+        self._check_process()
         self._inbox.put_frame(image, None, t, time.monotonic_ns())
 
     def push_images(self, frame: NDArray[np.uint8], event: NDArray[np.uint8], t: int) -> None:
         """Give copies of a frame and its event image, as in `Stream.push_images`."""
+        self._check_process()
         self._inbox.put_frame(frame, event, t, time.monotonic_ns())
 
     def push(self, packet: Packet) -> None:
@@ -113,6 +118,7 @@ class LiveStream:
     @property
     def health(self) -> Health:
         """How the stream is doing, now."""
+        self._check_process()
         counts = self._answering.counts
         with self._inbox.arrived:
             queued_frames, queued_packets = self._inbox.depth
@@ -139,6 +145,7 @@ class LiveStream:
 
     def drain(self, timeout: float | None = None) -> bool:
         """Wait until all that was pushed is dealt with, at most `timeout` seconds; whether it is."""
+        self._check_process()
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._inbox.arrived:
@@ -152,6 +159,13 @@ class LiveStream:
         """Stop, from any state and any thread. What is queued ends as `stopped`; readers read what is answered."""
         self._close()
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:  # its lock may be held for ever, by a thread that a fork left behind
+            raise LiveError(
+                "this stream was made before the process was forked, and its thread stayed behind: load the engine and "
+                "make the stream in the process that uses them (or start processes by spawn)"
+            )
+
     def __enter__(self) -> LiveStream:
         return self
 
@@ -161,10 +175,12 @@ class LiveStream:
         self.close()
 
     def __iter__(self) -> Iterator[Expression]:
+        self._check_process()
         while (expression := self._delivery.take()) is not None:
             yield expression
 
     async def __aiter__(self) -> AsyncIterator[Expression]:
+        self._check_process()
         while (expression := await self._delivery.take_async()) is not None:
             yield expression
 
@@ -174,6 +190,7 @@ class _Worker(threading.Thread):
 
     def __init__(self, inbox: Inbox, answering: Answering, delivery: Delivery) -> None:
         super().__init__(name="canthus-live", daemon=True)
+        self._process = os.getpid()
         self._inbox = inbox
         self._answering = answering
         self._delivery = delivery
@@ -194,6 +211,8 @@ class _Worker(threading.Thread):
         self._delivery.close()
 
     def stop(self) -> None:
+        if os.getpid() != self._process:  # it runs in the process that this one was forked from, and goes on there
+            return
         self._inbox.close()
         if threading.current_thread() is not self:  # a callback may close its own stream
             self.join()
