@@ -160,7 +160,7 @@ def with_value(events, name, index, value):
 @pytest.mark.parametrize("index", [0, 1, 1023, 1024, 1025, 2999])
 @pytest.mark.parametrize(
     "name, value",
-    [("x", WIDTH), ("x", -1), ("y", HEIGHT), ("y", -7), ("x", 1 << 40), ("x", 65536), ("p", 2), ("p", -1)],
+    [("x", WIDTH), ("x", -1), ("y", HEIGHT), ("y", -7), ("x", 1 << 40), ("x", 65536), ("p", 2), ("p", -2)],
 )
 def test_a_bad_event_is_found_and_nothing_is_taken_in(name, value, index):
     window = EventWindow(WIDTH, HEIGHT)
@@ -191,6 +191,12 @@ def structured(events, t="timestamp", p="polarity"):
 
 
 FORMS = {
+    "times of 32 bits": lambda e: e._replace(t=e.t.astype(np.int32)),
+    "unsigned times": lambda e: e._replace(t=e.t.astype(np.uint64)),
+    "lists": lambda e: Events(*(array.tolist() for array in e)),
+    "-1 and 1, int8": lambda e: e._replace(p=np.where(e.p, 1, -1).astype(np.int8)),
+    "-1 and 1, int64": lambda e: e._replace(p=np.where(e.p, 1, -1)),
+    "0 and 1, uint32": lambda e: e._replace(p=e.p.astype(np.uint32)),
     "uint8 polarity": lambda e: e._replace(p=e.p.astype(np.uint8)),
     "uint16 pixels": lambda e: e._replace(x=e.x.astype(np.uint16), y=e.y.astype(np.uint16)),
     "mixed pixels": lambda e: e._replace(x=e.x.astype(np.int64), y=e.y.astype(np.uint8)),
@@ -214,6 +220,16 @@ def test_every_form_gives_the_same_image(form, count):
     np.testing.assert_array_equal(*images)
 
 
+@pytest.mark.parametrize("type_", [np.uint8, np.int8, np.int16, np.int64])
+def test_a_polarity_that_means_nothing_is_damage_of_one_event(type_):
+    events = make_events(10)
+    odd = events.p.astype(type_)
+    odd[[2, 5]] = 7, 100
+    codes = prepare(events._replace(p=odd)).p
+    assert codes.dtype == np.uint8 and np.flatnonzero(codes > 1).tolist() == [2, 5]
+    assert np.array_equal(np.delete(codes, [2, 5]), np.delete(events.p, [2, 5]))
+
+
 def test_16_bit_pixels_are_not_copied():
     events = make_events(10)
     assert np.shares_memory(prepare(events).x, events.x)
@@ -223,11 +239,14 @@ def test_16_bit_pixels_are_not_copied():
     "change, message",
     [
         ({"t": np.zeros(10)}, "t is float64; give int64 microseconds"),
-        ({"t": np.zeros(10, np.int32)}, "t is int32"),
+        ({"t": np.full(10, 2**63, np.uint64)}, "t reaches 9223372036854775808, beyond int64"),
         ({"x": np.zeros(10, np.float32)}, "x is float32; give whole pixels"),
         ({"y": np.zeros((5, 2), np.int16)}, r"y is of shape \(5, 2\)"),
-        ({"y": [0] * 10}, "y is a list"),
-        ({"p": np.zeros(10, np.int64)}, "p is int64; give bool"),
+        ({"y": [0.5] * 10}, "y is float64; give whole pixels"),
+        ({"y": "ten pixels"}, "y is a str"),
+        ({"p": np.zeros(10)}, "p is float64; give bool"),
+        ({"p": np.full(10, 255, np.uint8)}, "most of the events' p are neither 1 .brighter. nor 0 or -1 .darker."),
+        ({"p": np.full(10, -(2**40))}, "most of the events' p are neither"),
         ({"p": np.zeros(9, bool)}, "10 event times t but 9 of p"),
     ],
 )

@@ -175,11 +175,11 @@ def push_camera(live, host_us, sensor_us, seconds):
 
 def test_what_is_no_array_is_malformed():
     live = VirtualLive()
-    for nothing in (np.array(7), None, 7, "tttt", [1, 2]):
+    for nothing in (np.array(7), None, 7, "tttt", ["a", "b"], [[1], [1, 2]], [2**70, 0.5j], [object()]):
         live.push(Events(nothing, nothing, nothing, nothing), 10**6)
         live.push(Events(np.arange(3), nothing, np.arange(3), np.ones(3, bool)), 10**6)
     live.finish()
-    assert live.inbox.packets.ledger().ended == {"malformed": 10}
+    assert live.inbox.packets.ledger().ended == {"malformed": 16}
     assert_all_is_accounted_for(live)
 
 

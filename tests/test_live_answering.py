@@ -336,6 +336,30 @@ def test_what_is_malformed_is_counted(caplog):
     assert len([r for r in caplog.records if "packet of events can't be used" in r.message]) == 1  # once a kind
 
 
+def test_live_streams_take_what_streams_take(recording):
+    """Polarities -1 and 1, lists, times of other types: the same answers, and nothing counted as damage."""
+    events, frames = recording
+    t, x, y, p = events
+    expected = Rig()
+    run(expected, events, frames)
+    forms = (
+        (t, x, y, np.where(p, 1, -1).astype(np.int8)),
+        (t.astype(np.uint64), x.astype(np.int64), y.astype(np.uint8), np.where(p, 1, -1)),
+    )
+    for form in forms:
+        rig = Rig()
+        run(rig, form, frames)
+        assert rig.single_events == expected.single_events and set(rig.single_events) == {"taken"}
+        assert all(
+            np.array_equal(a, b)
+            for one, other in zip(rig.engine.reacted, expected.engine.reacted, strict=True)
+            for a, b in zip(one, other, strict=True)
+        )
+    rig = Rig()
+    rig.events((t[:3].tolist(), x[:3].tolist(), y[:3].tolist(), p[:3].tolist()))
+    assert rig.single_events == {"taken": 3}
+
+
 def test_a_full_inbox_lets_the_oldest_go(monkeypatch):
     monkeypatch.setattr("canthus.live.inbox._EVENTS", 2500)
     rig = Rig()

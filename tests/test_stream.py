@@ -280,7 +280,7 @@ NOW = 10**15 + 600_000
         (EventError, "x = -1, y = 0", lambda s: s.push_events(*bad(x=-1))),
         (EventError, "x = 0, y = 26", lambda s: s.push_events(*bad(y=26))),
         (EventError, "x = 40000", lambda s: s.push_events(*bad(x=40000, pixels=np.uint16))),
-        (EventError, "event 1 .* polarity -1", lambda s: s.push_events(*bad(p=-1))),
+        (EventError, "event 1 .* polarity 7", lambda s: s.push_events(*bad(p=7))),
         (EventError, f"event 1 .* at {NOW - 1} us, the one before at {NOW}", lambda s: s.push_events(*bad(t=NOW - 1))),
         (EventError, "event 0 .* at 5 us", lambda s: s.push_events(*(a[:1] for a in bad(first=5)))),
         (EventError, "float64", lambda s: s.push_events(GOOD[0].astype(float), GOOD[0], GOOD[0], GOOD[0])),

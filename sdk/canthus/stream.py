@@ -94,10 +94,10 @@ class Stream:
         """Give events, in the order of their times; packets of any size.
 
         Args:
-            t: int64 (N,), microseconds of the sensor's clock; or all events as one structured array with the
+            t: integers (N,), microseconds of the sensor's clock; or all events as one structured array with the
                 fields t (or timestamp), x, y, p (or polarity), or as a dv_processing.EventStore.
             x, y: integers (N,), column and row.
-            p: bool or uint8 (N,), 1 brighter, 0 darker.
+            p: bool or integers (N,), 1 brighter, 0 or -1 darker.
 
         Raises:
             EventError: wrong types or lengths, events that go back in time or lie outside the sensor. None of
@@ -259,7 +259,7 @@ class Stream:
                 "give a new recording to a new Stream"
             )
         if p not in (0, 1):
-            return EventError(f"event {i} of the packet has polarity {p}; give 1 for brighter, 0 for darker")
+            return EventError(f"event {i} of the packet has polarity {p}; give 1 for brighter, 0 or -1 for darker")
         return EventError(
             f"event {i} of the packet is at x = {x}, y = {y}, outside the sensor of {width} x {height}; "
             "tell Stream the sensor that the events come from"
