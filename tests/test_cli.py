@@ -1,6 +1,10 @@
 """The command line: what it prints, and how it refuses."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +87,29 @@ def test_recording_that_is_none(small_bundle, tmp_path, capsys):
     path.write_bytes(b"junk")
     assert main(["run", str(small_bundle), str(path)]) == 2
     assert "junk.aedat4" in capsys.readouterr().err
+
+
+def canthus_command(*arguments, **options):
+    command = [sys.executable, "-c", "import sys; from canthus.cli import main; sys.exit(main())"]
+    return subprocess.run([*command, *map(str, arguments)], text=True, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("run", "--json"), ("inspect",), ("verify",), ("doctor",)])
+def test_output_that_can_not_be_written_is_one_error(small_bundle, recording, arguments):
+    """As on a full disk, at once or when the last of it is written."""
+    paths = {"run": (small_bundle, recording), "inspect": (small_bundle,), "verify": (small_bundle,)}
+    with Path("/dev/full").open("w") as full:
+        done = canthus_command(*arguments, *paths.get(arguments[0], ()), stdout=full)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("canthus: error: ") and "No space left on device" in last
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_what_the_terminal_has_no_character_for_is_replaced(small_bundle, recording, encoding):
+    done = canthus_command(
+        "run", small_bundle, recording, stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert len(done.stdout.splitlines()) == 18 and "%" in done.stdout and "?" in done.stdout

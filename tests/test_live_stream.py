@@ -177,6 +177,41 @@ def test_a_callback_that_raises_is_counted_and_told_of_once(recording, expected,
     assert sum("on_expression raised" in record.message for record in caplog.records) == 1
 
 
+class Enough(BaseException):
+    """No Exception, as SystemExit and KeyboardInterrupt are none."""
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Enough])
+def test_a_callback_that_ends_its_thread_ends_the_stream_in_order(recording, kind):
+    def show(expression):
+        raise kind("enough")
+
+    live = LiveStream(StandInEngine(), SENSOR, on_expression=show, deadline_us=PATIENT_US)
+    read = ThreadPoolExecutor(1).submit(list, live)  # a reader that waits, though answers go to the callback
+    push_all(live, *recording, gap=0.002)
+    with pytest.raises(LiveError, match=rf"raised {kind.__name__}\('enough'\); make a new one") as told:
+        read.result(10)
+    assert isinstance(told.value.__cause__, kind)
+    assert live.drain(10)
+    health = live.health
+    assert health.ended.startswith("the stream ended, since on_expression or the engine raised")
+    assert health.frames.balanced and health.frames.ended["answered"] == 1 and health.frames.ended["stopped"] > 0
+    assert health.packets.balanced and health.packets.waiting == health.frames.waiting == 0
+    with pytest.raises(LiveError, match="the stream ended"):
+        asyncio.run(read_all(live))
+    live.close()
+
+
+async def read_all(live):
+    return [expression async for expression in live]
+
+
+def test_a_stream_that_was_closed_ended_as_it_should(recording):
+    with LiveStream(StandInEngine(), SENSOR) as live:
+        push_all(live, *recording, gap=0.002)
+    assert live.health.ended is None and list(live)
+
+
 STATES = ["fresh", "warming up", "waiting for events", "reacting", "between", "full"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 
 from canthus.device.doctor import as_json, as_text, examine, ready
 
@@ -24,6 +23,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     findings = examine()
     told = as_json(findings) if arguments.json else as_text(findings, shutil.get_terminal_size().columns)
-    encoding = sys.stdout.encoding or "utf-8"
-    print(told.encode(encoding, "replace").decode(encoding))
+    print(told)
     return 0 if ready(findings) else 1

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from canthus.errors import LiveError
 from canthus.expression import Expression
 from canthus.live.inbox import Inbox, logger
 
@@ -28,10 +29,11 @@ class Delivery:
         self._ready = threading.Condition()
         self._answers: deque[Expression] = deque()
         self._closed = False
+        self._failure: BaseException | None = None
         self._sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def give(self, expression: Expression) -> None:
-        """One more answer. What the callback raises is counted."""
+        """One more answer. An Exception of the callback's is counted; SystemExit and its like get through."""
         if self._callback is not None:
             try:
                 self._callback(expression)
@@ -74,6 +76,26 @@ class Delivery:
             finally:
                 with self._ready:
                     self._sleepers.discard(sleeper)
+
+    def fail(self, error: BaseException) -> None:
+        """The stream ends by itself, for an error that nobody expects."""
+        self._failure = error
+        logger.error("%s", self.why_ended, exc_info=error)
+
+    @property
+    def why_ended(self) -> str | None:
+        """In words; None if it didn't end by itself."""
+        if self._failure is None:
+            return None
+        return f"the stream ended, since on_expression or the engine raised {self._failure!r}"
+
+    def check(self) -> None:
+        """
+        Raises:
+            LiveError: the stream ended by itself.
+        """
+        if self._failure is not None:
+            raise LiveError(f"{self.why_ended}; make a new one to go on") from self._failure
 
     def close(self) -> None:
         """No more will come: readers end once they have read the rest."""

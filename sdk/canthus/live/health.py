@@ -38,6 +38,7 @@ class Health:
             clock, or nothing is known yet.
         callback_errors: exceptions that the app's callback raised.
         temperature_celsius: of the hottest part that the platform tells of; None where it tells none.
+        ended: why the stream ended by itself; None as long as it didn't.
     """
 
     frames: Ledger
@@ -53,3 +54,4 @@ class Health:
     clock_offset_us: int | None
     callback_errors: int
     temperature_celsius: float | None
+    ended: str | None = None

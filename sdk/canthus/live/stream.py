@@ -52,7 +52,7 @@ class LiveStream:
     Raises:
         FrameError: as `Stream`.
         LiveError: the system doesn't grant `nice` or `cpus`; from all methods but `close`, if the process was forked
-            since the stream was made.
+            since the stream was made; from iteration, if the stream ended by itself, as `health.ended` tells.
     """
 
     def __init__(
@@ -136,6 +136,7 @@ class LiveStream:
                 clock_offset_us=self._answering.offset_us,
                 callback_errors=self._delivery.callback_errors,
                 temperature_celsius=temperature_celsius(),
+                ended=self._delivery.why_ended,
             )
 
     @property
@@ -178,11 +179,13 @@ class LiveStream:
         self._check_process()
         while (expression := self._delivery.take()) is not None:
             yield expression
+        self._delivery.check()
 
     async def __aiter__(self) -> AsyncIterator[Expression]:
         self._check_process()
         while (expression := await self._delivery.take_async()) is not None:
             yield expression
+        self._delivery.check()
 
 
 class _Worker(threading.Thread):
@@ -196,6 +199,15 @@ class _Worker(threading.Thread):
         self._delivery = delivery
 
     def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # such as SystemExit, by which an app's callback means the process
+            self._delivery.fail(error)
+        self._inbox.close()
+        self._answering.stop()
+        self._delivery.close()
+
+    def _work(self) -> None:
         due: int | None = 0
         while True:
             with self._inbox.arrived:
@@ -205,10 +217,8 @@ class _Worker(threading.Thread):
                         break
                     self._inbox.arrived.wait(left)
                 if self._inbox.closed:
-                    break
+                    return
             due = self._answering.step()
-        self._answering.stop()
-        self._delivery.close()
 
     def stop(self) -> None:
         if os.getpid() != self._process:  # it runs in the process that this one was forked from, and goes on there
