@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 bin=.venv/bin
 tests="tests/test_selective_scan.py tests/test_head.py tests/test_events.py tests/test_events_insert.py tests/test_resize.py"
 export OPENBLAS_NUM_THREADS=1  # numpy's own threads are not watched, so they would seem to race
-export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/sanitize_thread.supp"
 
 configure() {  # source, build, flags of the compiler, more
   $bin/cmake -S "$1" -B "$2" -G Ninja -DCMAKE_MAKE_PROGRAM="$PWD/$bin/ninja" -DCMAKE_BUILD_TYPE=None \
