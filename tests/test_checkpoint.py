@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,9 +32,65 @@ def test_weights_are_loaded_key_for_key(small_checkpoint, small_network):
         assert torch.equal(loaded.state_dict()[name], tensor), name
 
 
-def test_data_parallel_prefix_is_taken_off(tmp_path, state, small_network):
-    path = save(tmp_path / "parallel.pth", {f"module.{name}": t for name, t in state.items()})
-    assert torch.equal(load_network(path).fusion_proj[0].weight, small_network.fusion_proj[0].weight)
+def named(prefix, state):
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+FORMS = {
+    "of DataParallel": lambda state: {"state_dict": named("module.", state)},
+    "compiled": lambda state: {"state_dict": named("_orig_mod.", state)},
+    "compiled, of DataParallel": lambda state: {"state_dict": named("module._orig_mod.", state)},
+    "one encoder compiled": lambda state: {
+        "state_dict": {name.replace("res00.", "res00._orig_mod."): tensor for name, tensor in state.items()}
+    },
+    "of Lightning": lambda state: {"state_dict": named("model.", state), "pytorch-lightning_version": "2.5"},
+    "of Lightning, beside a loss": lambda state: {"state_dict": {"loss.weight": torch.ones(7), **named("net.", state)}},
+    "alone": lambda state: state,
+    "as model": lambda state: {"model": state, "epoch": 3},
+    "deep": lambda state: {"student": {"weights": {"net": named("module.", state)}}},
+    "beside numpy and paths": lambda state: {
+        "state_dict": state,
+        "best": np.float64(0.5),
+        "count": np.int64(3),
+        "where": Path("runs") / "1",
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_are_found_whatever_is_around_them(tmp_path, state, small_network, form):
+    torch.save(FORMS[form](state), tmp_path / "odd.pth")
+    loaded = load_network(tmp_path / "odd.pth").state_dict()
+    for name, tensor in small_network.state_dict().items():
+        assert torch.equal(loaded[name], tensor), name
+
+
+def test_files_from_before_pytorch_1_6_are_read(tmp_path, state, small_network):
+    torch.save({"state_dict": state}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    loaded = load_network(tmp_path / "old.pth")
+    assert torch.equal(loaded.fusion_proj[0].weight, small_network.fusion_proj[0].weight)
+
+
+@pytest.mark.parametrize("short", [torch.float16, torch.bfloat16])
+def test_short_floats_are_taken_and_told_of(tmp_path, state, short):
+    told = []
+    shortened = {name: t.to(short) if t.is_floating_point() else t for name, t in state.items()}
+    loaded = load_network(save(tmp_path / "half.pth", shortened), tell=told.append)
+    assert torch.equal(loaded.fusion_proj[0].weight, shortened["fusion_proj.0.weight"].float())
+    assert told == [
+        f"the checkpoint's weights are {str(short)[6:]}; they are taken as float32, with the precision that they have"
+    ]
+
+
+def test_of_several_networks_one_is_chosen(tmp_path, state):
+    averaged = {name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    path = save(tmp_path / "two.pth", {**state, **named("ema.", averaged)})
+    with pytest.raises(CheckpointError, match=r"networks: state_dict, state_dict\.ema; choose one with --weights"):
+        load_network(path)
+    for name, expected in (("state_dict", state), ("state_dict.ema", averaged)):
+        assert torch.equal(load_network(path, weights=name).res00.resnet.fc.weight, expected["res00.resnet.fc.weight"])
+    with pytest.raises(CheckpointError, match=r"no network 'ema'; those in it are state_dict, state_dict\.ema"):
+        load_network(path, weights="ema")
 
 
 def test_missing_extra_and_misshaped_tensors_are_all_named(tmp_path, state):
@@ -49,8 +107,8 @@ def test_missing_extra_and_misshaped_tensors_are_all_named(tmp_path, state):
 
 
 def test_tensors_of_another_type_are_named(tmp_path, state):
-    state["MCIB.proj_rgb.bias"] = state["MCIB.proj_rgb.bias"].half()
-    with pytest.raises(CheckpointError, match=r"MCIB\.proj_rgb\.bias is torch\.float16"):
+    state["MCIB.proj_rgb.bias"] = state["MCIB.proj_rgb.bias"].double()
+    with pytest.raises(CheckpointError, match=r"MCIB\.proj_rgb\.bias is torch\.float64"):
         load_network(save(tmp_path / "half.pth", state))
 
 
@@ -110,7 +168,7 @@ def test_missing_file_and_other_content_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such file"):
         load_network(tmp_path / "none.pth")
     torch.save({"weights": 1}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match="state_dict"):
+    with pytest.raises(CheckpointError, match=r"not an MCO-E Net: .* torch\.save\({'state_dict'"):
         load_network(tmp_path / "other.pth")
     torch.save({"state_dict": {"a": torch.zeros(2)}}, tmp_path / "another.pth")
     with pytest.raises(CheckpointError, match="not an MCO-E Net"):

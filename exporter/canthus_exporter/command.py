@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the images the network was trained with, in pixels (default: 100x100)",
     )
     parser.add_argument(
+        "--weights", metavar="NAME", help="which network, of a checkpoint that holds several (EMA weights, say)"
+    )
+    parser.add_argument(
         "--precision",
         choices=_PRECISIONS,
         default="float32",
@@ -106,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.image_size,
         int8,
         float16=arguments.precision == "float16",
+        weights=arguments.weights,
     )
     return 0
 

@@ -48,6 +48,7 @@ def export(
     steps: Steps | None = None,
     *,
     float16: bool = False,
+    weights: str | None = None,
 ) -> Manifest:
     """Export a trained checkpoint as a bundle, in float32 unless `int8` or `float16` is given.
 
@@ -60,6 +61,7 @@ def export(
             in a file with `.calibrating` behind its name, until the bundle is there.
         steps: told about each step.
         float16: put the encoders into float16, for GPUs; not together with `int8`.
+        weights: which network of the checkpoint, where it holds several.
 
     Raises:
         CheckpointError: the checkpoint can't be used.
@@ -78,7 +80,7 @@ def export(
     labels = read_labels(annotation)
     if int8:
         int8.check(labels)
-    exported = _folded(checkpoint, labels, image_size, steps, float16=float16)
+    exported = _folded(checkpoint, weights, labels, image_size, steps, float16=float16)
     gc.collect()  # cycles of torch.export hold the network, and with it the checkpoint
     calibrated = None
     if int8:
@@ -98,11 +100,17 @@ def export(
 
 
 def _folded(
-    checkpoint: Path, labels: tuple[str, ...], image_size: tuple[int, int], steps: Steps, *, float16: bool
+    checkpoint: Path,
+    weights: str | None,
+    labels: tuple[str, ...],
+    image_size: tuple[int, int],
+    steps: Steps,
+    *,
+    float16: bool,
 ) -> Exported:
     """The folded network, in float32 or with its encoders in float16, traced and verified."""
     with steps.step("load") as step:
-        network = load_network(checkpoint, image_size)
+        network = load_network(checkpoint, image_size, weights, steps.warn)
         step.result(f"{checkpoint}: {_parameters(network) / 1e6:.1f} M parameters")
     with steps.step("fold") as step:
         parts = fold(network)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from canthus.errors import CheckpointError
 from canthus_model.config import NetworkConfig
+from canthus_model.find_weights import find_weights
 from canthus_model.network import MCOENet
 
 _SIZES_FROM = {
@@ -22,21 +25,43 @@ _SIZES_FROM = {
 _NAMED_AT_MOST = 8
 
 
-def load_network(path: Path | str, image_size: tuple[int, int] = (100, 100)) -> MCOENet:
+class _Ignored:
+    """What stands in a checkpoint beside the weights, and isn't needed: numbers of NumPy, paths. None of it is run."""
+
+    def __new__(cls, *_arguments: object) -> _Ignored:
+        return super().__new__(cls)
+
+    def __setstate__(self, _state: object) -> None:
+        pass
+
+
+_NUMPY = ("numpy.dtype", *(f"{home}.scalar" for home in ("numpy.core.multiarray", "numpy._core.multiarray")))
+_PATHS = [f"{home}.{kind}Path" for home in ("pathlib", "pathlib._local") for kind in ("Posix", "Windows")]
+_IGNORED = [(_Ignored, name) for name in (*_NUMPY, "_codecs.encode", *_PATHS)]
+
+
+def load_network(
+    path: Path | str,
+    image_size: tuple[int, int] = (100, 100),
+    weights: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> MCOENet:
     """The trained network in a checkpoint, in evaluation mode.
 
     The file is memory-mapped: weights are paged in as they are read, optimiser state never is.
 
     Args:
-        path: what `torch.save({"state_dict": ...})` wrote; keys may start with `module.`.
+        path: what `torch.save` wrote of the network's state, see `find_weights`.
         image_size: (height, width) that the network is used with; a checkpoint doesn't say.
+        weights: which network, where the checkpoint holds several.
+        tell: is told what else there is to know, in words.
 
     Raises:
         CheckpointError: not a checkpoint; a pickle that would run code; tensors that are missing, too many,
             of another shape or type, or not finite.
     """
     path = Path(path)
-    state = _state_dict(read_checkpoint(path), path)
+    state = _in_float32(find_weights(read_checkpoint(path), path, weights), tell)
     config = _infer_config(state, path, image_size)
     with torch.device("meta"):
         network = MCOENet(config)
@@ -71,7 +96,10 @@ def read_checkpoint(path: Path | str, *, mmap: bool = True) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        # What PyTorch wrote before 1.6 was no zip, and can't be mapped.
+        mapped = mmap and zipfile.is_zipfile(path)
+        with torch.serialization.safe_globals(_IGNORED):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds Python objects other than tensors, and reading them could run code; nothing was "
@@ -90,11 +118,12 @@ def is_state_dict(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(n, str) and isinstance(t, Tensor) for n, t in value.items())
 
 
-def _state_dict(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
-    state = content.get("state_dict")
-    if not is_state_dict(state):
-        raise CheckpointError(f"{path}: has no 'state_dict' of named tensors; training saves one under that key")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+def _in_float32(state: dict[str, Tensor], tell: Callable[[str], None]) -> dict[str, Tensor]:
+    short = {tensor.dtype for tensor in state.values()} & {torch.float16, torch.bfloat16}
+    if short:
+        names = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in short))
+        tell(f"the checkpoint's weights are {names}; they are taken as float32, with the precision that they have")
+    return {name: tensor.float() if tensor.dtype in short else tensor for name, tensor in state.items()}
 
 
 def _infer_config(state: dict[str, Tensor], path: Path, image_size: tuple[int, int]) -> NetworkConfig:

@@ -59,7 +59,8 @@ _NUMBERS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `canthus evaluate`, and its help, to `parser`."""
     parser.usage = (
-        "canthus evaluate MODEL SEE [-o DIR] [--runs N] [--seed N] [--batch N] [--workers N] [--threads N]\n"
+        "canthus evaluate MODEL SEE [-o DIR] [--weights NAME] [--runs N] [--seed N] [--batch N]\n"
+        "                       [--workers N] [--threads N]\n"
         "       canthus evaluate --results DIR [-o DIR]"
     )
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("see", nargs="?", type=Path, metavar="SEE", help="the data set's folder, holding emotion.json")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder to write results and pictures into")
     parser.add_argument("--results", type=Path, metavar="DIR", help="evaluate no model, but the runs in DIR")
+    parser.add_argument("--weights", metavar="NAME", help="which network, of a checkpoint that holds several")
     for name, (default, least, largest, what) in _NUMBERS.items():
         parser.add_argument(
             f"--{name}", type=_between(least, largest), metavar="N", help=f"{what} (default: {default})"
@@ -117,7 +119,7 @@ def _from_model(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     with progress("looking for the images") as report:
         see = open_see(arguments.see, "testing", report)
-    model = open_model(arguments.model, see.labels, Clips(see).image_size, arguments.threads)
+    model = open_model(arguments.model, see.labels, Clips(see).image_size, arguments.threads, arguments.weights)
     numbers = {name: getattr(arguments, name) for name in ("runs", "seed", "batch", "workers")}
     with progress(f"clips of {arguments.runs} runs") as report:
         runs = evaluate(model, see, **numbers, report=report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,13 @@ def check_model(path: Path) -> None:
         raise EvaluationError(f"{path}: no such file")
 
 
-def open_model(path: Path | str, labels: tuple[str, ...], image_size: tuple[int, int], threads: int = 2) -> Model:
+def open_model(
+    path: Path | str,
+    labels: tuple[str, ...],
+    image_size: tuple[int, int],
+    threads: int = 2,
+    weights: str | None = None,
+) -> Model:
     """Open a checkpoint (.pth) or a bundle (.canthus) for the images and labels of a data set.
 
     Args:
@@ -34,6 +41,7 @@ def open_model(path: Path | str, labels: tuple[str, ...], image_size: tuple[int,
             doesn't name them; a bundle does.
         image_size: (height, width) in pixels of the data set's images, resized.
         threads: that a bundle's engine may use; a checkpoint takes those of PyTorch.
+        weights: which network of a checkpoint, where it holds several.
 
     Raises:
         CheckpointError, BundleError, EngineError: the file can't be used; a bundle's labels or image size
@@ -43,7 +51,9 @@ def open_model(path: Path | str, labels: tuple[str, ...], image_size: tuple[int,
     path = Path(path)
     check_model(path)
     if path.suffix == CHECKPOINT:
-        return CheckpointModel(load_network(path, image_size))
+        return CheckpointModel(load_network(path, image_size, weights, _tell))
+    if weights is not None:
+        raise EvaluationError(f"{path}: a bundle holds one network: leave out --weights")
     engine = canthus.load(path, threads=threads)
     if set(engine.labels) != set(labels):
         raise BundleError(
@@ -57,6 +67,10 @@ def open_model(path: Path | str, labels: tuple[str, ...], image_size: tuple[int,
             f"set are {height}x{width}; export the checkpoint again with canthus export --image-size {height}x{width}"
         )
     return BundleModel(engine, labels)
+
+
+def _tell(text: str) -> None:
+    print(f"canthus: {text}", file=sys.stderr)
 
 
 class CheckpointModel:
