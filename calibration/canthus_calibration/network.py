@@ -64,7 +64,9 @@ class Network:
         for part in ENCODERS:
             spare = {image.centred for image in self.images[part]}
             layers = [layer for layer in self.layers if layer.part == part]
-            found = observe(self.graphs[part], layers, images_of(drawn, part), drawn.lighting, spare, clips_done)
+            found = observe(
+                self.graphs[part], layers, shown(part, drawn.frame, drawn.event), drawn.lighting, spare, clips_done
+            )
             ranges[part] = {
                 name: reconcile(histogram, estimator, symmetric=self.target.symmetric)
                 for name, histogram in found.items()
@@ -103,11 +105,6 @@ class Network:
         return quantise(self.graphs[part], own, bounds, self.images[part], self.target, narrow)
 
 
-def images_of(drawn: Drawn, part: str) -> Array:
-    """What an encoder is shown, uint8 (N, H, W)."""
-    return shown(part, drawn.frame.swapaxes(0, 1), drawn.event.swapaxes(0, 1))
-
-
 def features_of(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn) -> dict[str, Array]:
     """What each encoder gives, (N, features) float32."""
     return {part: _encoded(part, graphs[part], drawn) for part in ENCODERS}
@@ -119,7 +116,7 @@ def answers_of(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn) -> Array:
 
 
 def _encoded(part: str, graph: onnx.ModelProto, drawn: Drawn) -> Array:
-    return run(opened(part, graph), {"image": images_of(drawn, part)})[0]
+    return run(opened(part, graph), {"image": shown(part, drawn.frame, drawn.event)})[0]
 
 
 def _answers(head: Any, features: Mapping[str, Array]) -> Array:

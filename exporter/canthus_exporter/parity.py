@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from canthus.errors import ExportError
-from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, Difference, Golden, answered, difference, replay
+from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, Golden, allowed, answered, difference, replay
 from canthus_exporter.exported import Ways
 from canthus_exporter.float16 import Rounding
 
@@ -24,9 +24,10 @@ def verify_float32(ways: Ways, golden: Golden) -> dict[str, float]:
         ExportError: it, or that of an encoder's features, is larger than rounding explains.
     """
     parity = {}
-    for name, engine in ways.items():
-        found = replay(engine(), golden)
-        if wrong := found.wrong(_float32_limits(found)):
+    for name, open_engine in ways.items():
+        engine = open_engine()
+        found = replay(engine, golden)
+        if wrong := found.wrong(allowed(engine.manifest)):  # which tells of no tolerance yet: that of float32
             part, reason = next(iter(wrong.items()))
             raise ExportError(
                 f"the {name} network doesn't compute what the checkpoint does: {part}: {reason}: no bundle was "
@@ -59,7 +60,3 @@ def verify_float16(ways: Ways, golden: Golden, rounding: Rounding) -> dict[str, 
         "tolerance": max(TOLERANCE, _FLOAT16_ROUNDING * worst.answers),
         "tolerance of features": max(FEATURES_TOLERANCE, _FLOAT16_ROUNDING * furthest),
     }
-
-
-def _float32_limits(found: Difference) -> Difference:
-    return Difference(TOLERANCE, dict.fromkeys(found.features, FEATURES_TOLERANCE))

@@ -20,9 +20,8 @@ _HEAD: Signature = (ENCODERS, ("logits", "probabilities", "experts"))
 
 
 def shown(part: str, frame: NDArray[Any], event: NDArray[Any]) -> NDArray[Any]:
-    """What an encoder sees of a first and a last frame and event image, (2, ...) each."""
-    images: NDArray[Any] = (frame if part.endswith("frame") else event)[0 if part in FIRST else 1]
-    return images
+    """What an encoder sees, (N, ...), of first and last frames and event images, (N, 2, ...) each."""
+    return (frame if part.endswith("frame") else event)[:, 0 if part in FIRST else 1]
 
 
 def signature(part: str) -> Signature:

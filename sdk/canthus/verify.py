@@ -43,7 +43,7 @@ class Golden:
 
     def images(self, part: str) -> NDArray[np.uint8]:
         """What an encoder is shown, (N, H, W)."""
-        return shown(part, self.frame.swapaxes(0, 1), self.event.swapaxes(0, 1))
+        return shown(part, self.frame, self.event)
 
     def to_bytes(self) -> bytes:
         """The `golden.npz` that `from_bundle` reads."""

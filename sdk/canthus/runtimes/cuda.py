@@ -13,7 +13,7 @@ from canthus.errors import EngineError
 from canthus.parts import HEAD, Signature, member, signature
 from canthus.runtimes import Encoder, Floats, Head, Images
 from canthus.runtimes.one_by_one import one_by_one
-from canthus.runtimes.onnxruntime import session_options
+from canthus.runtimes.onnxruntime import first_line, session_options
 
 PROVIDER = "CUDAExecutionProvider"
 _OPTIONS = {
@@ -119,7 +119,5 @@ def _open(part: str, graph: bytes, operators: Path) -> BoundPart:
     except EngineError:
         raise
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
-        reason = str(error).splitlines()[0]
-        raise EngineError(
-            f"{name}: ONNX Runtime {onnxruntime.__version__} can't run it with CUDA ({reason})"
-        ) from error
+        version = onnxruntime.__version__
+        raise EngineError(f"{name}: ONNX Runtime {version} can't run it with CUDA ({first_line(error)})") from error

@@ -58,7 +58,7 @@ class _Part:
         try:
             made: Sequence[Floats] = self._session.run(self._gives, dict(zip(self._takes, features, strict=True)))
         except Exception as error:  # ONNX Runtime's exceptions share no base but this one
-            raise EngineError(f"{member(self._part)}: ONNX Runtime fails in it ({_first_line(error)})") from error
+            raise EngineError(f"{member(self._part)}: ONNX Runtime fails in it ({first_line(error)})") from error
         return made
 
 
@@ -96,10 +96,11 @@ def open_session(
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
         version = onnxruntime.__version__
-        raise EngineError(f"{name}: ONNX Runtime {version} can't run it ({_first_line(error)})") from error
+        raise EngineError(f"{name}: ONNX Runtime {version} can't run it ({first_line(error)})") from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of what an exception of ONNX Runtime's says."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
