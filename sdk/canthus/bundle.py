@@ -11,6 +11,7 @@ from pathlib import Path
 from canthus.errors import BundleError
 from canthus.manifest import MEMBERS, Manifest
 from canthus.parts import PARTS, member
+from canthus.self_contained import check_self_contained
 from canthus.whole_file import whole_file
 
 _MANIFEST = "manifest.yaml"
@@ -29,10 +30,11 @@ class Bundle:
     size: int
 
     def read(self, name: str) -> bytes:
-        """One of `manifest.MEMBERS`, with its hash checked.
+        """One of `manifest.MEMBERS`, with its hash checked; a graph names nothing outside itself.
 
         Raises:
-            BundleError: the member is damaged or not the one that the manifest names.
+            BundleError: the member is damaged, not the one that the manifest names, or a graph that isn't
+                self-contained.
         """
         with _open_zip(self.path) as archive:
             content = _read_member(archive, self.path, name)
@@ -41,6 +43,8 @@ class Bundle:
                 f"{self.path}: {name} is not what was exported (its SHA-256 differs from the manifest's): "
                 "copy the bundle again from where it was made"
             )
+        if name.endswith(".onnx"):
+            check_self_contained(f"{self.path}: {name}", content)
         return content
 
     def graphs(self) -> dict[str, bytes]:
