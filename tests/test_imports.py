@@ -2,13 +2,15 @@
 
 import importlib
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
 import canthus
 from absent_library import LIBRARY, make_module
-from canthus.imports import import_lack
+from canthus.imports import VERSIONS, import_lack, importing, version_lack
 from driver_stand_in import ask
 
 INSTALL = "pip install 'canthus[camera]'"
@@ -92,6 +94,62 @@ def test_reinstalling_names_what_pip_installed(folder, monkeypatch):
     monkeypatch.delitem(sys.modules, "dv_processing", raising=False)
     again = "pip install --force-reinstall dv-processing"
     assert lack_of("dv_processing") == ("dv-processing is installed, but can't be loaded (not today)", again)
+
+
+@pytest.mark.parametrize(
+    "raised", ["OSError('libcublas.so.12: cannot open')", "AttributeError('_ARRAY_API not found')"]
+)
+def test_a_package_that_fails_otherwise(folder, raised):
+    (folder / "clashes.py").write_text(f"raise {raised}")
+    with pytest.raises(canthus.EngineError, match="here: clashes is installed, but can't be loaded ") as told:
+        with importing("clashes", INSTALL, canthus.EngineError, "here: "):
+            importlib.import_module("clashes")
+    assert str(told.value).endswith("pip install --force-reinstall clashes")
+
+
+@pytest.mark.parametrize("end", ["raise ImportError('initialization failed')", "raise"])
+def test_ctrl_c_while_a_package_is_imported(folder, end):
+    """Native modules make an ImportError of it."""
+    (folder / "slow.py").write_text(f"try:\n    raise KeyboardInterrupt\nexcept KeyboardInterrupt:\n    {end}\n")
+    with pytest.raises(KeyboardInterrupt), importing("slow", INSTALL, canthus.EngineError):
+        importlib.import_module("slow")
+
+
+@pytest.mark.parametrize(
+    "module, version, says",
+    [
+        ("onnxruntime", "1.20.1", "ONNX Runtime 1.20.1 is too old, canthus needs 1.23 or later"),
+        ("onnxruntime", "1.23.0", None),
+        ("onnxruntime", "1.100", None),
+        ("openvino", "2025.4.0-19876-abc", "OpenVINO 2025.4.0-19876-abc is too old, canthus needs 2026.4 or later"),
+        ("PIL", "13.0.1", "Pillow 13.0.1 is too new, canthus needs one before 13"),
+        ("PIL", "12.9", None),
+        ("dv_processing", "", "dv-processing  is too old, canthus needs 2.0.4 or later"),
+        ("of_no_concern", "0.1", None),
+    ],
+)
+def test_versions(module, version, says):
+    assert version_lack(module, version, INSTALL) == (says and (says, INSTALL))
+
+
+def test_versions_are_those_that_pip_installs():
+    """Of whatever is in the table, and has such a bound in pyproject.toml."""
+    text = (Path(__file__).parent.parent / "pyproject.toml").read_text()
+    distributions = {"PIL": "pillow", "tensorrt_rtx_bindings": "tensorrt-rtx-cu13-bindings"}
+    for module, (oldest, first_not) in VERSIONS.items():
+        name = distributions.get(module, module.replace("_", "-"))
+        bounds = f">={oldest}" + (f",<{first_not}" if first_not else "")
+        assert set(re.findall(rf'"{name}([><][^";]*)', text)) == {bounds}
+
+
+@pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
+def test_an_old_onnxruntime_is_one_line(small_bundle, tmp_path, backend):
+    (tmp_path / "onnxruntime.py").write_text("__version__ = '1.20.1'")
+    code = f"import canthus; canthus.load({str(small_bundle)!r}, {backend!r})"
+    (tmp_path / "openvino.py").write_text("raise RuntimeError('built for another machine')")
+    last = ask(code, packages=tmp_path).stderr.splitlines()[-1]
+    assert last.startswith("canthus.errors.EngineError: ")
+    assert "ONNX Runtime 1.20.1 is too old, canthus needs 1.23 or later: pip install --upgrade 'canthus[cpu]'" in last
 
 
 def test_a_recording_without_a_library_of_dv_processings(recording, tmp_path):

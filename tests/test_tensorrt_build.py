@@ -225,7 +225,7 @@ def test_what_runs_on_the_gpu_here(rtx, monkeypatch):
 @pytest.mark.parametrize("version, usable", [("10.2.9", False), ("10.3.0", True), ("8.6.1", False), ("11.4", True)])
 def test_old_libraries_are_refused(rtx, monkeypatch, version, usable):
     """`tensorrt` played by TensorRT-RTX, which has the same classes."""
-    monkeypatch.setitem(library._MODULE, "tensorrt", "tensorrt_rtx_bindings")
+    monkeypatch.setitem(sys.modules, "tensorrt", rtx.library.module)
     monkeypatch.setattr(rtx.library.module, "__version__", version)
     opened = library.open_library.__wrapped__
     if usable:

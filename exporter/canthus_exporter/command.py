@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from canthus.errors import ExportError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus_calibration.ranges import ESTIMATORS
 from canthus_calibration.targets import TARGETS
 
@@ -92,12 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ExportError(f"{given}: only for INT8; add --precision int8, or leave it out")
     if arguments.precision == "int8" and "see" not in options:
         raise ExportError("--precision int8 needs --see DIR, clips to take ranges from: random ones would be guesses")
-    try:
+    with importing("torch", "pip install 'canthus[export,cpu]'", ExportError, "export needs what isn't here: "):
         from canthus_exporter.export import export
         from canthus_exporter.int8 import Int8
-    except ImportError as error:
-        lack = import_lack(error, error.name or "torch", "pip install 'canthus[export,cpu]'")
-        raise ExportError(f"export needs what isn't here: {lack}") from error
     int8 = None
     if options:
         options["page"] = options.pop("report", None)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.errors import EvaluationError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus_model.evaluate.figures import EMOTIONS, Figures
 from canthus_model.see.names import LIGHTINGS
 
@@ -21,11 +21,10 @@ _INK, _PAPER = "#1b2a41", "white"
 
 def check_matplotlib() -> None:
     """Raise EvaluationError unless pictures can be drawn."""
-    try:
+    with importing(
+        "matplotlib", "pip install 'canthus[train]'", EvaluationError, "the confusion matrix can't be drawn: "
+    ):
         import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        lack = import_lack(error, "matplotlib", "pip install 'canthus[train]'")
-        raise EvaluationError(f"the confusion matrix can't be drawn: {lack}") from error
 
 
 def draw_confusion(figures: Figures, path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from canthus.errors import DataSetError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus_model.see.clips import middle_clip, random_clip
 from canthus_model.see.dataset import See, image_path
 
@@ -101,11 +101,8 @@ class Clips(torch.utils.data.Dataset[Sample]):
 
 
 def _size_of(path: Path) -> tuple[int, int]:
-    try:
+    with importing("PIL", "pip install 'canthus[see]'", DataSetError, "SEE can't be read: "):
         from PIL import Image
-    except ImportError as error:
-        lack = import_lack(error, "PIL", "pip install 'canthus[see]'")
-        raise DataSetError(f"SEE can't be read: {lack}") from error
     try:
         with Image.open(path) as image:
             return image.size

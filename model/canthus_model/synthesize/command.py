@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from canthus.errors import RecordingError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus_model.progress import progress
 
 LONGEST = 3600  # seconds
@@ -97,11 +97,8 @@ def _make_recording(arguments: argparse.Namespace) -> None:
 
 
 def _make_data_set(arguments: argparse.Namespace) -> None:
-    try:
+    with importing("torch", "pip install 'canthus[train]'", RecordingError, "--like see: "):
         from canthus_model.synthesize.data_set import write_data_set
-    except ImportError as error:
-        lack = import_lack(error, "torch", "pip install 'canthus[train]'")
-        raise RecordingError(f"--like see: {lack}") from error
 
     begin = time.perf_counter()
     volunteers = VOLUNTEERS if arguments.volunteers is None else arguments.volunteers

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from canthus.errors import RecordingError
-from canthus.imports import import_lack
+from canthus.imports import importing
 
 COLUMNS = 6
 WINDOW = 33_333  # microseconds of events shown, centred on the frame's exposure
@@ -16,11 +16,8 @@ GAP = 4  # pixels between pictures
 
 def check(path: Path) -> None:
     """Raise RecordingError unless a picture can be written to `path`."""
-    try:
+    with importing("PIL", "pip install 'canthus[see]'", RecordingError, "--preview: "):
         import PIL.Image  # noqa: F401
-    except ImportError as error:
-        lack = import_lack(error, "PIL", "pip install 'canthus[see]'")
-        raise RecordingError(f"--preview: {lack}") from error
     if path.suffix.lower() != ".png":
         raise RecordingError(f"{path}: a preview is a PNG picture; give it a name that ends in .png")
     if path.is_dir() or not path.parent.is_dir():

@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from canthus.errors import RecordingError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus_model.synthesize.anatomy import HEIGHT, WIDTH
 from canthus_model.synthesize.simulation import Moment
 
@@ -69,11 +69,8 @@ class _Writer:
     """An AEDAT4 file being written, events in packets of at most PACKET microseconds."""
 
     def __init__(self, path: Path) -> None:
-        try:
+        with importing("dv_processing", "pip install 'canthus[camera]'", RecordingError, "AEDAT4 can't be written: "):
             import dv_processing
-        except ImportError as error:
-            lack = import_lack(error, "dv_processing", "pip install 'canthus[camera]'")
-            raise RecordingError(f"AEDAT4 can't be written: {lack}") from error
         self._dv = dv_processing
         config = dv_processing.io.MonoCameraWriter.Config(CAMERA_NAME)
         config.addEventStream((WIDTH, HEIGHT))

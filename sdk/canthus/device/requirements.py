@@ -13,7 +13,7 @@ from canthus import _native
 from canthus.device.gpu import Gpu, find_gpu, why_no_gpu
 from canthus.device.needed_libraries import needed_libraries
 from canthus.errors import EngineError
-from canthus.imports import Lack, import_lack
+from canthus.imports import Lack, import_lack, version_lack
 from canthus.operators import library_path
 
 
@@ -65,6 +65,9 @@ def covers(architectures: list[str], compute_capability: tuple[int, int]) -> boo
 def _onnxruntime() -> Lack | None:
     if not is_installed("onnxruntime"):
         return Lack("onnxruntime isn't installed", "pip install 'canthus[cpu]'")
+    version = installed_version("onnxruntime-gpu", "onnxruntime") or ""
+    if lack := version and version_lack("onnxruntime", version, "pip install --upgrade 'canthus[cpu]'"):
+        return lack
     try:
         library_path()
     except EngineError:
@@ -92,7 +95,7 @@ def _cuda_provider(gpu: Gpu) -> Lack | None:
     plain, with_cuda = installed_version("onnxruntime"), installed_version("onnxruntime-gpu")
     try:
         import onnxruntime
-    except ImportError as error:
+    except Exception as error:  # whatever a broken package raises
         return import_lack(error, "onnxruntime", _install_with_cuda(gpu))
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         if plain and with_cuda:

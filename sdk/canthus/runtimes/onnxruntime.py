@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from canthus._native import multiplies_int8_exactly
 from canthus.errors import EngineError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus.parts import HEAD, member, signature
 from canthus.runtimes import Encoder, Floats, Head, Images
 
@@ -83,10 +83,8 @@ def open_session(
     Raises:
         EngineError: ONNX Runtime is not installed, or the graph is none that it can run.
     """
-    try:
+    with importing("onnxruntime", "pip install --upgrade 'canthus[cpu]'", EngineError):
         import onnxruntime
-    except ImportError as error:
-        raise EngineError(str(import_lack(error, "onnxruntime", "pip install 'canthus[cpu]'"))) from error
     options = session_options(threads, operators, as_written=as_written, in_float32=in_float32)
     try:
         # This one lets rounding to 8 bits do what a ReLU does, and so takes the ReLU away.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from canthus.errors import EngineError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus.parts import member
 from canthus.runtimes import Encoder, Floats, Head, Images
 from canthus.runtimes.onnxruntime import OnnxRuntime, check_signature
@@ -54,10 +54,8 @@ class OpenVino:
 def _import_silently() -> Any:
     """OpenVINO, without the package by which its import is reported to its maker."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
+    with importing("openvino", "pip install --upgrade 'canthus[openvino]'", EngineError):
         import openvino
-    except ImportError as error:
-        raise EngineError(str(import_lack(error, "openvino", "pip install 'canthus[openvino]'"))) from error
     return openvino
 
 

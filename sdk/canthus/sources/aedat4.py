@@ -12,7 +12,7 @@ import numpy as np
 
 from canthus.errors import SourceError
 from canthus.events import Events
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus.sources import Frame, Packet
 from canthus.sources.aedat4_salvage import is_finished, salvaged
 
@@ -70,11 +70,8 @@ class Aedat4Recording:
             )
 
     def _open(self) -> Any:
-        try:
+        with importing("dv_processing", "pip install 'canthus[camera]'", SourceError, f"{self.path}: can't be read: "):
             import dv_processing as dv
-        except ImportError as error:
-            lack = import_lack(error, "dv_processing", "pip install 'canthus[camera]'")
-            raise SourceError(f"{self.path}: can't be read: {lack}") from error
         with contextlib.suppress(*_DAMAGED):
             return dv.io.MonoCameraRecording(str(self.path))
         # The table of contents at the end is cut off, or a packet is: without a table, dv-processing looks for

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     _live_on(STARTS_WITHIN_S)
     try:
         import dv_processing as dv
-    except ImportError as error:
+    except Exception as error:  # whatever a broken package raises
         _send(b"L", "\n".join(import_lack(error, "dv_processing", "pip install 'canthus[camera]'")).encode())
         return
     _live_on()

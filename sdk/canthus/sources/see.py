@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.errors import SourceError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus.sources import Images, Packet
 
 FRAMES_PER_SECOND = 30
@@ -67,11 +67,8 @@ def _number(path: Path) -> int:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    try:
+    with importing("PIL", "pip install 'canthus[see]'", SourceError, f"{path}: can't be read: "):
         from PIL import Image
-    except ImportError as error:
-        lack = import_lack(error, "PIL", "pip install 'canthus[see]'")
-        raise SourceError(f"{path}: can't be read: {lack}") from error
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("L"))

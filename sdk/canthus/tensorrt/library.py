@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from canthus.errors import EngineError
-from canthus.imports import import_lack
+from canthus.imports import importing
 
-_OLDEST = {"tensorrt": (10, 3), "tensorrt_rtx": (1, 0)}
 _MODULE = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt_rtx_bindings"}
 _TITLE = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 _REMEDY = {
@@ -54,18 +53,11 @@ def open_library(name: str) -> Library:
     Raises:
         EngineError: it is not installed, or too old.
     """
-    try:
+    with importing(_MODULE[name], _REMEDY[name], EngineError):
         module: Any = importlib.import_module(_MODULE[name])
-    except ImportError as error:
-        raise EngineError(str(import_lack(error, _MODULE[name], _REMEDY[name]))) from error
-    except (OSError, RuntimeError) as error:
-        raise EngineError(f"{_TITLE[name]} can't be loaded ({error}); install it again: {_REMEDY[name]}") from error
-    version = str(getattr(module, "__version__", ""))
-    numbers = re.match(r"(\d+)\.(\d+)", version)
-    if numbers is None or (int(numbers[1]), int(numbers[2])) < _OLDEST[name]:
-        needed = "{}.{}".format(*_OLDEST[name])
-        raise EngineError(f"{_TITLE[name]} {version} is too old, canthus needs {needed} or later: {_REMEDY[name]}")
-    return Library(name, version, module, _log(module), _ahead_of_time(module) if name == "tensorrt_rtx" else ())
+    return Library(
+        name, str(module.__version__), module, _log(module), _ahead_of_time(module) if name == "tensorrt_rtx" else ()
+    )
 
 
 def is_usable(name: str) -> bool:

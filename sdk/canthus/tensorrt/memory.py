@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from canthus.errors import EngineError
-from canthus.imports import import_lack
+from canthus.imports import importing
 
 _GPU = 0  # the one that `canthus.device.gpu.find_gpu` tells of
 
@@ -27,10 +27,8 @@ class Cuda:
     """
 
     def __init__(self) -> None:
-        try:
+        with importing("cuda", "pip install 'cuda-bindings>=12.6'", EngineError):
             self.runtime: Any = importlib.import_module("cuda.bindings.runtime")
-        except ImportError as error:
-            raise EngineError(str(import_lack(error, "cuda", "pip install 'cuda-bindings>=12.6'"))) from error
 
     def call(self, function: str, *arguments: object) -> Any:
         """The value, if there is one.

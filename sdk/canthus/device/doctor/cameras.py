@@ -32,7 +32,7 @@ def _dv_processing() -> Finding:
     """Only the attempt tells whether all is there that it needs."""
     try:
         import dv_processing  # noqa: F401
-    except ImportError as error:
+    except Exception as error:  # whatever a broken package raises
         lack = import_lack(error, "dv_processing", "pip install 'canthus[camera]'")
         fact = f"{lack.what}: no AEDAT4 recordings, no cameras"
         return Finding(_SECTION, "missing", "dv-processing", fact, lack.remedy)
