@@ -1,9 +1,9 @@
 """A camera on the network, by dv-processing's own NetworkWriter.
 
-    python camera_server.py EVENTS_PORT FRAMES_PORT BEGIN
+    python camera_server.py EVENTS_PORT FRAMES_PORT BEGIN [KIND]
 
 Every 10 ms five events, at every third of these times a frame whose pixels tell its number. Times begin at BEGIN * 10
-ms.
+ms. KIND is of the frames: grey, 12 bits, colour, float or empty.
 """
 
 import sys
@@ -15,7 +15,16 @@ import numpy as np
 SENSOR = (34, 26)
 
 
-def main(*ports, begin):
+FRAMES = {
+    "grey": lambda level: np.full(SENSOR[::-1], level, np.uint8),
+    "12 bits": lambda level: np.full(SENSOR[::-1], 16 * level, np.uint16),
+    "colour": lambda level: np.full((*SENSOR[::-1], 3), level, np.uint8),
+    "float": lambda level: np.full(SENSOR[::-1], level, np.float32),
+    "empty": lambda level: np.zeros((0, 0), np.uint8),
+}
+
+
+def main(*ports, begin, kind="grey"):
     streams = (dv.io.Stream.EventStream, dv.io.Stream.FrameStream)
     events, frames = (
         dv.io.NetworkWriter("127.0.0.1", port, stream(0, "stream", "DAVIS346", SENSOR))
@@ -28,10 +37,10 @@ def main(*ports, begin):
             store.push_back(10_000 * i + k - 4, k, i % SENSOR[1], k % 2 == 1)
         events.writeEvents(store)
         if i % 3 == 0:
-            frames.writeFrame(dv.Frame(10_000 * i, np.full(SENSOR[::-1], i // 3 % 256, np.uint8)))
+            frames.writeFrame(dv.Frame(10_000 * i, FRAMES[kind](i // 3 % 256)))
         time.sleep(0.01)
 
 
 if __name__ == "__main__":
-    *ports, begin = map(int, sys.argv[1:])
-    main(*ports, begin=begin)
+    *ports, begin = map(int, sys.argv[1:4])
+    main(*ports, begin=begin, kind=sys.argv[4] if sys.argv[4:] else "grey")

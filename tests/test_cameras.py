@@ -38,8 +38,8 @@ def free_ports():
 
 
 @contextlib.contextmanager
-def camera(ports, begin=1):
-    server = subprocess.Popen([sys.executable, SERVER, *map(str, [*ports, begin])], stdout=subprocess.PIPE)
+def camera(ports, begin=1, kind="grey"):
+    server = subprocess.Popen([sys.executable, SERVER, *map(str, [*ports, begin]), kind], stdout=subprocess.PIPE)
     try:
         assert server.stdout.readline() == b"up\n"
         yield server
@@ -225,6 +225,26 @@ def test_damage_that_ends_dv_processing_doesnt_end_the_app():
                 assert time.monotonic() < end
             take(packets, Events, 1)  # of the next connection
     assert children() == []
+
+
+@pytest.mark.parametrize("kind, says", [("colour", "its frames are in colour"), ("float", "are of float32")])
+def test_frames_that_never_can_be_read_end_the_source(kind, says, caplog):
+    ports = free_ports()
+    with camera(ports, kind=kind), pytest.raises(SourceError, match=rf"localhost {ports[1]}: .*{says}.*set the camera"):
+        with canthus.open(address(ports)) as source:
+            for _ in zip(source, range(300), strict=False):
+                pass
+    assert "gone" not in caplog.text
+    assert children() == []
+
+
+@pytest.mark.parametrize("kind, shape", [("12 bits", (26, 34)), ("empty", (0, 0))])
+def test_frames_of_more_bits_are_read_and_empty_ones_passed_on(kind, shape):
+    ports = free_ports()
+    with camera(ports, begin=270, kind=kind), canthus.open(address(ports)) as source:
+        frames = take(iter(source), Frame, 5)
+    assert all(frame.image.dtype == np.uint8 and frame.image.shape == shape for frame in frames)
+    assert all((frame.image == frame.time_us // 30_000 % 256).all() for frame in frames)
 
 
 def test_no_camera_is_an_error_with_the_remedy():

@@ -101,8 +101,9 @@ def test_reinstalling_names_what_pip_installed(folder, monkeypatch):
 )
 def test_a_package_that_fails_otherwise(folder, raised):
     (folder / "clashes.py").write_text(f"raise {raised}")
-    with pytest.raises(canthus.EngineError, match="here: clashes is installed, but can't be loaded ") as told:
-        with importing("clashes", INSTALL, canthus.EngineError, "here: "):
+    error = canthus.EngineError
+    with pytest.raises(error, match="here: clashes is installed, but can't be loaded ") as told:  # noqa: SIM117
+        with importing("clashes", INSTALL, error, "here: "):
             importlib.import_module("clashes")
     assert str(told.value).endswith("pip install --force-reinstall clashes")
 

@@ -1,5 +1,6 @@
 """A bundle's graph names nothing outside itself, wherever in it a name could stand."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_operators_of_other_makers(head):
     model.graph.node.append(
         onnx.helper.make_node("EPContext", [], ["c"], domain="com.microsoft", embed_mode=0, ep_cache_context="/x")
     )
-    with pytest.raises(canthus.BundleError, match="an operator of the domain 'com.microsoft'"):
+    with pytest.raises(canthus.BundleError, match=r"an operator of the domain 'com\.microsoft'"):
         check_self_contained("head.onnx", model.SerializeToString())
 
 
@@ -129,8 +130,6 @@ def test_cut_anywhere_and_changed_anywhere(head):
         changed = bytearray(head[:5000])
         changed[place] = random.integers(256)
         for graph in (bytes(changed), head[:place]):
-            try:
+            with contextlib.suppress(canthus.BundleError):
                 check_self_contained("head.onnx", graph)
-            except canthus.BundleError:
-                pass
     assert time.monotonic() - start < 30

@@ -11,6 +11,7 @@ import pytest
 
 import canthus
 from canthus import Events, Frame, Images, SourceError
+from canthus.sources.grey import GreyFrames
 
 SENSOR = (34, 26)
 START = 1_700_000_000_000_000
@@ -129,6 +130,94 @@ def test_recordings_without_what_is_needed_are_refused(dv, tmp_path, arguments, 
     path = write_recording(dv, tmp_path / "poor.aedat4", **arguments)
     with pytest.raises(SourceError, match=message):
         canthus.open(path)
+
+
+DEEP = {bits: np.arange(SENSOR[0] * SENSOR[1]).reshape(SENSOR[::-1]) % 250 << (bits - 8) for bits in (10, 12, 14, 16)}
+
+
+@pytest.mark.parametrize("bits", DEEP)
+def test_frames_of_more_bits_are_read_by_their_range(dv, tmp_path, monkeypatch, bits):
+    monkeypatch.setitem(globals(), "make_frame", lambda i, channels=(): DEEP[bits].astype(np.uint16))
+    packets, error = read(write_recording(dv, tmp_path / "deep.aedat4"))
+    assert error is None and len(frames_of(packets)) == FRAMES
+    for frame in frames_of(packets):
+        np.testing.assert_array_equal(frame.image, DEEP[bits] >> (bits - 8))
+
+
+def test_a_dark_frame_is_of_as_many_bits_as_those_before():
+    grey = GreyFrames()
+    dark, bright = np.full((2, 2), 800, np.uint16), np.full((2, 2), 4000, np.uint16)
+    assert [int(grey(image)[0, 0]) for image in (dark, bright, dark)] == [200, 250, 50]
+
+
+@pytest.mark.parametrize("kind, says", [(np.float32, "are of float32"), (np.int16, "are of int16")])
+def test_frames_of_other_numbers_are_refused_by_the_files_name(dv, tmp_path, monkeypatch, kind, says):
+    monkeypatch.setitem(globals(), "make_frame", lambda i, channels=(): np.zeros(SENSOR[::-1], kind))
+    with pytest.raises(SourceError, match=rf"odd\.aedat4: its frames {says}; canthus reads .* set the camera"):
+        canthus.open(write_recording(dv, tmp_path / "odd.aedat4"))
+
+
+BOTH, EVENTS, FRAMES_ALONE = ("events", "frames"), ("events",), ("frames",)
+
+
+def write_two_cameras(dv, path, left=BOTH, right=BOTH):
+    """What the right one shows is inverted."""
+    configs = dv.io.MonoCameraWriter.Config("left & low"), dv.io.MonoCameraWriter.Config("right")
+    for config, gives in zip(configs, (left, right), strict=True):
+        if "events" in gives:
+            config.addEventStream(SENSOR)
+        if "frames" in gives:
+            config.addFrameStream(SENSOR)
+    writer = dv.io.StereoCameraWriter(str(path), *configs)
+    for i in range(FRAMES):
+        for side, gives, change in ((writer.left, left, 0), (writer.right, right, 255)):
+            if "events" in gives:
+                store = dv.EventStore()
+                for t, x, y, p in zip(*(array.tolist() for array in make_events(i)), strict=True):
+                    store.push_back(t, x, y, bool(p))
+                side.writeEvents(store)
+            if "frames" in gives:
+                side.writeFrame(dv.Frame(START + i * FRAME_US, make_frame(i) ^ change))
+    return path
+
+
+@pytest.mark.parametrize("camera, change", [("left & low", 0), ("right", 255)])
+def test_one_of_two_cameras_is_chosen(dv, tmp_path, camera, change):
+    path = write_two_cameras(dv, tmp_path / "two.aedat4")
+    with canthus.open(path, camera=camera) as source:
+        assert source.camera == camera
+        frames = frames_of(list(source))
+    assert len(frames) == FRAMES
+    np.testing.assert_array_equal(frames[3].image, make_frame(3) ^ change)
+
+
+def test_two_cameras_are_named_where_none_was_chosen(dv, tmp_path):
+    path = write_two_cameras(dv, tmp_path / "two.aedat4")
+    with pytest.raises(SourceError, match=r"two\.aedat4: there are left & low, right: .*--camera left & low, or"):
+        canthus.open(path)
+    with pytest.raises(SourceError, match=r"two\.aedat4: no camera is called 'up'; there are left & low, right"):
+        canthus.open(path, camera="up")
+
+
+@pytest.mark.parametrize("left, right, taken", [(EVENTS, BOTH, "right"), (BOTH, FRAMES_ALONE, "left & low")])
+def test_the_only_camera_with_both_is_taken(dv, tmp_path, left, right, taken):
+    path = write_two_cameras(dv, tmp_path / "two.aedat4", left, right)
+    with canthus.open(path) as source:
+        assert source.camera == taken and len(frames_of(list(source))) == FRAMES
+
+
+def test_what_each_camera_lacks_is_told(dv, tmp_path):
+    path = write_two_cameras(dv, tmp_path / "two.aedat4", EVENTS, FRAMES_ALONE)
+    with pytest.raises(SourceError, match=r"left & low has no frames, right has no events; canthus needs a camera"):
+        canthus.open(path)
+    with pytest.raises(SourceError, match=r"two\.aedat4: right has no events; canthus needs"):
+        canthus.open(path, camera="right")
+
+
+def test_a_folder_and_an_address_are_of_one_camera(tmp_path):
+    for source in (write_sequence(tmp_path), "tcp://localhost:1,2"):
+        with pytest.raises(SourceError, match="has one camera only; leave out camera 'left'"):
+            canthus.open(source, camera="left")
 
 
 def test_what_is_no_recording_is_refused(dv, tmp_path):

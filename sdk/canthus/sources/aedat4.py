@@ -8,13 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
-from canthus.errors import SourceError
+from canthus.errors import FrameError, SourceError
 from canthus.events import Events
 from canthus.imports import importing
 from canthus.sources import Frame, Packet
-from canthus.sources.aedat4_salvage import is_finished, salvaged
+from canthus.sources.aedat4_header import cameras, is_finished
+from canthus.sources.aedat4_salvage import salvaged
+from canthus.sources.choose_camera import choose_camera
+from canthus.sources.grey import GreyFrames
+from canthus.sources.in_order import in_order
 
 _DAMAGED = (RuntimeError, ValueError, IndexError)  # what dv-processing raises for files that are
 
@@ -24,16 +26,26 @@ class Aedat4Recording:
 
     A recording that breaks off in the middle is read as far as it goes, then SourceError is raised.
 
+    Args:
+        path: the file.
+        camera: which, where the recording is of several; None for the only one that gives both.
+
+    Attributes:
+        camera: its name; None if the recording doesn't say.
+
     Raises:
-        SourceError: not a recording, without frames or events, in colour, or dv-processing isn't installed.
+        SourceError: not a recording, without frames or events, in colour, of several cameras of which none was chosen,
+            or dv-processing isn't installed.
     """
 
     is_live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, camera: str | None = None) -> None:
         self.path = path
         self._broken_off = not is_finished(path)
+        self.camera = self._choose(camera)
         self._recording = self._open()
+        self._grey = GreyFrames()
         self.sensor: tuple[int, int] = self._check_streams()
 
     def __enter__(self) -> Aedat4Recording:
@@ -49,37 +61,37 @@ class Aedat4Recording:
         if self._recording is None:
             raise SourceError(f"{self.path}: was closed; open it again")
         self._recording.resetSequentialRead()
-        events, frame = self._next_events(), self._next_frame()
+        self._grey = GreyFrames()
         reached_us = 0
-        while events is not None or frame is not None:
-            if frame is None or (events is not None and events.t[0] <= frame.time_us):
-                assert events is not None
-                # Events that come after the frame wait until it has been given.
-                ready = len(events.t) if frame is None else int(np.searchsorted(events.t, frame.time_us, "right"))
-                reached_us = int(events.t[ready - 1])
-                yield Events(*(array[:ready] for array in events))
-                rest = Events(*(array[ready:] for array in events))
-                events = rest if len(rest.t) else self._next_events()
-            else:
-                reached_us = frame.time_us
-                yield frame
-                frame = self._next_frame()
+        for packet in in_order(iter(self._next_events, None), iter(self._next_frame, None)):
+            reached_us = int(packet.t[-1]) if isinstance(packet, Events) else packet.time_us
+            yield packet
         if self._broken_off:
             raise SourceError(
                 f"{self.path}: the recording breaks off at {reached_us} us; all before was read, the rest is lost"
             )
 
+    def _choose(self, camera: str | None) -> str | None:
+        found = cameras(self.path)
+        if camera is None and len(found) < 2:  # what it lacks is told as it is read
+            return next(iter(found), None)
+        try:
+            return choose_camera(found, camera)
+        except SourceError as error:
+            raise SourceError(f"{self.path}: {error}") from None
+
     def _open(self) -> Any:
         with importing("dv_processing", "pip install 'canthus[camera]'", SourceError, f"{self.path}: can't be read: "):
             import dv_processing as dv
+        chosen = () if self.camera is None else (self.camera,)
         with contextlib.suppress(*_DAMAGED):
-            return dv.io.MonoCameraRecording(str(self.path))
+            return dv.io.MonoCameraRecording(str(self.path), *chosen)
         # The table of contents at the end is cut off, or a packet is: without a table, dv-processing looks for
         # packets itself.
         self._broken_off = True
         try:
             with salvaged(self.path) as copy:
-                return dv.io.MonoCameraRecording(copy)
+                return dv.io.MonoCameraRecording(copy, *chosen)
         except _DAMAGED as error:
             raise SourceError(
                 f"{self.path}: breaks off before its first packet, or its beginning is damaged"
@@ -113,9 +125,10 @@ class Aedat4Recording:
         frame = self._read(self._recording.getNextFrame)
         if frame is None:
             return None
-        if frame.image.ndim != 2:
-            raise SourceError(f"{self.path}: its frames are in colour; canthus reads grey ones, as SEE's are")
-        return Frame(frame.image, int(frame.timestamp))
+        try:
+            return Frame(self._grey(frame.image), int(frame.timestamp))
+        except FrameError as error:
+            raise SourceError(f"{self.path}: {error}") from None
 
     def _read(self, read: Callable[[], Any]) -> Any:
         try:

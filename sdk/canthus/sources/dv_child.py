@@ -3,7 +3,7 @@
 A process of its own, since what is wrong with a cable or a sender may hang dv-processing, with all of Python, or end
 it: connecting to a server that says nothing never returns, and damaged packets call `std::terminate`.
 
-    python -m canthus.sources.dv_child camera
+    python -m canthus.sources.dv_child camera [SERIAL_NUMBER]
     python -m canthus.sources.dv_child HOST PORT
 
 Messages on the standard output are a kind and the size of what follows, HEADER; then, by kind:
@@ -13,7 +13,8 @@ Messages on the standard output are a kind and the size of what follows, HEADER;
     F   a frame: time, width, height, FRAME; then its pixels
     A   nothing: still alive
     L   what it lacks to begin at all, and on a second line the remedy, as text
-    X   why it ends, as text
+    P   why it ends, and would again, as text
+    X   why it ends for now, as text
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from typing import Any
 
 import numpy as np
 
+from canthus.errors import Error
 from canthus.imports import import_lack
+from canthus.sources.choose_camera import choose_camera
+from canthus.sources.grey import GreyFrames
 
 HEADER, SENSOR, FRAME = struct.Struct("<cI"), struct.Struct("<??II"), struct.Struct("<qII")
 STARTS_WITHIN_S = 60
@@ -51,32 +55,35 @@ def main(arguments: list[str]) -> None:
         _pass_on(_open(dv, arguments))
     except BrokenPipeError:
         return
+    except Error as error:
+        _send(b"P", str(error).encode())
     except Exception as error:  # whatever dv-processing raises
         _send(b"X", str(error).splitlines()[0].split(" [system")[0].encode())
 
 
 def _open(dv: Any, arguments: list[str]) -> Any:
-    if arguments != ["camera"]:
+    if arguments[0] != "camera":
         return dv.io.NetworkReader(socket.gethostbyname(arguments[0]), int(arguments[1]))
-    if not dv.io.camera.discover():
-        raise RuntimeError("no camera is found")
-    return dv.io.camera.open()
+    found = {camera.serialNumber: {"events", "frames"} for camera in dv.io.camera.discover()}  # each may give both
+    wanted = arguments[1] if arguments[1:] else None
+    if not found or (wanted is not None and wanted not in found):
+        raise RuntimeError("no camera is found" if wanted is None else f"the camera {wanted} is not found")
+    return dv.io.camera.open(choose_camera(found, wanted))
 
 
 def _pass_on(reader: Any) -> None:
     has_events, has_frames = reader.isEventStreamAvailable(), reader.isFrameStreamAvailable()
     width, height = reader.getEventResolution() if has_events else reader.getFrameResolution() or (0, 0)
     _send(b"S", SENSOR.pack(has_events, has_frames, width, height))
-    told = time.monotonic()
+    told, grey = time.monotonic(), GreyFrames()
     while reader.isRunning():
         events = reader.getNextEventBatch() if has_events else None
         frame = reader.getNextFrame() if has_frames else None
         if events is not None:
             _send_events(events.numpy())
         if frame is not None:
-            if frame.image.ndim != 2:
-                raise RuntimeError("its frames are in colour; canthus reads grey ones, as SEE's are")
-            _send(b"F", FRAME.pack(frame.timestamp, *frame.image.shape[::-1]) + frame.image.tobytes())
+            image = grey(frame.image)
+            _send(b"F", FRAME.pack(frame.timestamp, *image.shape[::-1]) + image.tobytes())
         if events is None and frame is None:
             time.sleep(_NOTHING_NEW_S)
         if time.monotonic() - told > ALIVE_EVERY_S:

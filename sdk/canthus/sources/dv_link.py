@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from canthus.errors import SourceError
 from canthus.events import Events
 from canthus.imports import Lack
 from canthus.sources import Frame, Packet
@@ -56,6 +57,7 @@ class DvLink:
         self._heard = self._again_at = 0.0
         self._has_begun = self._is_there = False
         self._farewell: Lack | None = None
+        self._end: SourceError | None = None
 
     @property
     def runs(self) -> bool:
@@ -68,7 +70,14 @@ class DvLink:
         return self._child.stdout.fileno()
 
     def start(self) -> None:
-        """Start a child, if there is none and it is time."""
+        """Start a child, if there is none and it is time.
+
+        Raises:
+            SourceError: what canthus never can read came before; to look for it again is of no use.
+        """
+        if self._end is not None:
+            self.stop()
+            raise self._end
         if self.runs or time.monotonic() < self._again_at:
             return
         # A session of its own, so that Ctrl-C in the terminal is left to the app.
@@ -137,6 +146,8 @@ class DvLink:
             self._is_there = True
         elif kind == b"B":
             self._has_begun = True
+        elif kind == b"P":
+            self._end = SourceError(f"{self.name}: {content.decode(errors='replace')}")
         elif kind in (b"L", b"X"):
             self._farewell = Lack(*content.decode(errors="replace").split("\n", 1))
         elif kind == b"E":

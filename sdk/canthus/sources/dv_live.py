@@ -118,11 +118,11 @@ class LiveCamera:
                 raise SourceError(f"{link.name}: another camera came back, of {width} x {height} pixels; open it anew")
 
 
-def open_camera() -> LiveCamera:
-    """The first of iniVation's cameras on USB."""
+def open_camera(serial_number: str | None = None) -> LiveCamera:
+    """One of iniVation's cameras on USB; None for the only one."""
     return LiveCamera(
         "camera",
-        [["camera"]],
+        [["camera"] if serial_number is None else ["camera", serial_number]],
         "connect one of iniVation's (a DAVIS346), close other programs that use it, and on Linux let this user read "
         "it: install iniVation's udev rules (65-inivation.rules), then plug it in again",
     )
