@@ -230,7 +230,8 @@ def test_damage_that_ends_dv_processing_doesnt_end_the_app():
 @pytest.mark.parametrize("kind, says", [("colour", "its frames are in colour"), ("float", "are of float32")])
 def test_frames_that_never_can_be_read_end_the_source(kind, says, caplog):
     ports = free_ports()
-    with camera(ports, kind=kind), pytest.raises(SourceError, match=rf"localhost {ports[1]}: .*{says}.*set the camera"):
+    never = pytest.raises(SourceError, match=rf"localhost {ports[1]}: .*{says}.*set the camera")
+    with camera(ports, kind=kind), never:  # noqa: SIM117
         with canthus.open(address(ports)) as source:
             for _ in zip(source, range(300), strict=False):
                 pass

@@ -47,7 +47,8 @@ def test_run_on_a_recording(small_bundle, recording, capsys):
     assert main(["run", str(small_bundle), str(recording)]) == 0
     lines, told = capsys.readouterr()
     assert len(lines.splitlines()) == 18  # 30 frames, the first 12 of which have no moment 0.4 s before
-    backend, summary = told.splitlines()
+    backend, camera, summary = told.splitlines()
+    assert camera == "camera DAVIS346_synthetic"
     assert backend.startswith("onnxruntime: the only one here; openvino")
     assert summary.startswith("18 expressions; frame to answer p50")
 

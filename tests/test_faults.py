@@ -212,7 +212,7 @@ def test_events_that_come_seconds_before_the_frames_of_another_clock_set_no_cloc
         live.push(Events(np.array([us]), one, one, one == 1), us)
     push_camera(live, 4 * 10**6, 4 * 10**6, 1.0)
     live.finish()
-    assert live.answering.counts.clocks_set == 0
+    assert live.answering.health().clocks_set == 0
     assert live.answers[-1].missing == ()
 
 
@@ -223,7 +223,7 @@ def test_one_damaged_time_doesnt_move_the_offset_between_two_clocks():
     live.push(Events(np.array([10**9 + 2_500_000 + 700_000]), one, one, one == 1), end_us)
     push_camera(live, end_us, 10**9 + 2_500_000, 1.0)
     live.finish()
-    assert live.answering.offset_us == 0
+    assert live.answering.health().clock_offset_us == 0
     assert live.answers[-1].missing == ()
 
 

@@ -372,6 +372,7 @@ def test_watch_prepares_after_each_answer_was_taken():
 
     class Source:
         sensor = SENSOR
+        is_live = False
 
         def __iter__(self):
             begin = 0

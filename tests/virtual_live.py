@@ -123,7 +123,7 @@ class VirtualLive:
         self.answering.stop()
 
     def _answered(self, expression):
-        e, clocks_set = expression, self.answering.counts.clocks_set
+        e, clocks_set = expression, self.answering.health().clocks_set
         self.answers.append(Answer(self.now_ns // 1000, e.time_us, clocks_set, e.missing))
 
     def _lasts_ns(self, engine, name, duration_ns):

@@ -5,23 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import threading
-from collections.abc import Generator
 from contextlib import closing
 
 import numpy as np
 
 import canthus
 from canthus.cli.engine_options import add_engine_options, tell_backend
-from canthus.engine import Engine
+from canthus.errors import SourceError
 from canthus.expression import Expression
-from canthus.live.feed import feed
 from canthus.live.health import Health
-from canthus.sources import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Read expressions from a recording or a camera: one line each, latencies at the end."
+    parser.description = (
+        "Read expressions from a recording or a camera: one line each, latencies at the end. What is damaged is passed "
+        "over and counted; the counts are told at the end, if there are any."
+    )
     parser.epilog = (
         "example: canthus run eye.canthus recording.aedat4, or canthus run eye.canthus camera. Nothing is stored."
     )
@@ -31,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an AEDAT4 recording; a SEE sequence folder (SEE/frame/LABEL/NAME); camera: iniVation's on USB, until "
         "Ctrl-C; or tcp://HOST:PORT,PORT: the events' and the frames' stream of dv-processing",
     )
+    parser.add_argument(
+        "--camera",
+        metavar="NAME",
+        help="which, of a recording of several cameras, or of several on USB (by serial number); they are named if you "
+        "leave it out",
+    )
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
     add_engine_options(parser)
 
@@ -38,46 +43,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     latencies = []
-    with canthus.open(arguments.source) as source:
+    with canthus.open(arguments.source, arguments.camera) as source:
         tell_backend(engine)
-        watch = _watch_live if source.is_live else canthus.watch
+        if camera := getattr(source, "camera", None):
+            print(f"camera {camera}", file=sys.stderr)
+        watching = canthus.watch(engine, source)
         try:
-            with closing(watch(engine, source)) as expressions:
-                for expression in expressions:
+            with closing(watching):
+                for expression in watching:
                     latencies.append(expression.latency_us)
                     print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
         finally:
-            print(_summary(latencies, engine.span_us), file=sys.stderr)
+            told = (_as_ledger(watching.health, every=source.is_live), _summary(latencies) if latencies else "")
+            print("\n".join(filter(None, told)), file=sys.stderr)
+    if not latencies:
+        raise SourceError(f"{arguments.source}: no expressions: {watching.why_no_answers}")
     return 0
 
 
-def _watch_live(engine: Engine, source: Source) -> Generator[Expression]:
-    """The answers of a camera until Ctrl-C; then what became of all that came."""
-    stop, failed = threading.Event(), []
-    live = canthus.LiveStream(engine, source.sensor)
-
-    def feed_it() -> None:
-        try:
-            feed(source, live, stop)
-        except canthus.Error as error:
-            failed.append(error)
-        live.close()
-
-    feeder = threading.Thread(target=feed_it, daemon=True)
-    feeder.start()
-    try:
-        yield from live
-    finally:
-        stop.set()
-        live.close()
-        print(_as_ledger(live.health), file=sys.stderr)
-    if failed:
-        raise failed[0]
-
-
-def _as_ledger(health: Health) -> str:
+def _as_ledger(health: Health, *, every: bool) -> str:
+    """What became of all that came; unless `every` is asked for, only of what wasn't all used."""
     ledgers = {"frames": health.frames, "packets": health.packets, "events": health.events}
-    return "\n".join(f"{ledger.came:,} {name} came: {ledger.fates}" for name, ledger in ledgers.items())
+    return "\n".join(
+        f"{ledger.came:,} {name} came: {ledger.fates}"
+        for name, ledger in ledgers.items()
+        if every or set(ledger.ended) - {"answered", "warming up", "taken"}
+    )
 
 
 def _as_line(expression: Expression) -> str:
@@ -104,9 +95,7 @@ def _as_json(expression: Expression) -> str:
     )
 
 
-def _summary(latencies: list[int], span_us: int) -> str:
-    if not latencies:
-        return f"no expressions: one needs {span_us / 1e6:g} s of frames and events before it"
+def _summary(latencies: list[int]) -> str:
     p50, p90, p99 = np.percentile(latencies, [50, 90, 99]) / 1000
     return (
         f"{len(latencies)} expressions; frame to answer p50 {p50:.1f} ms, p90 {p90:.1f} ms, p99 {p99:.1f} ms, "

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from canthus.device.readings import temperature_celsius
 from canthus.errors import FrameError
 from canthus.expression import Expression
 from canthus.live.camera_watch import CameraWatch
 from canthus.live.event_intake import EventIntake
 from canthus.live.frame_admission import FrameAdmission
-from canthus.live.health import Counts
+from canthus.live.frame_spacing import FrameSpacing
+from canthus.live.health import Counts, Health
 from canthus.live.inbox import EventPacket, FramePacket, Inbox
 from canthus.live.sensor_time import SensorTime
 from canthus.stream import Stream
+
+_MANY = 100
+"""Frames without an answer, after which it is told why: at 200 a second, they are half a second."""
 
 
 class Answering:
@@ -32,27 +37,52 @@ class Answering:
         deadline_us: int,
         wait_us: int,
         separate_clocks: bool,
+        in_order: bool = False,
     ) -> None:
+        """
+        Args:
+            in_order: every frame comes after all events up to its time, as from a recording: none waits for them.
+        """
         self._inbox = inbox
         self._make_stream = make_stream
         self._deliver = deliver
         self._now = clock_ns
         self._deadline_ns, self._wait_ns = deadline_us * 1000, wait_us * 1000
+        self._in_order = in_order
         self._time = SensorTime(separate_clocks)
+        self._spacing = FrameSpacing()
+        self._unanswered = 0  # frames, since the last answer
         self._frame: FramePacket | None = None
-        self.counts = Counts()
+        self._counts = Counts()
         self.costs_us: dict[str, int] = {}
-        self._camera = CameraWatch(self.counts, inbox)
+        self._camera = CameraWatch(self._counts, inbox)
         self._begin_stream()
 
     @property
-    def offset_us(self) -> int | None:
-        """Of the events' clock to the frames', None if they have one clock or it isn't known yet."""
-        return self._time.offset_us
+    def why_no_answers(self) -> str | None:
+        """What is wrong with the frames' times; None if nothing is."""
+        return self._spacing.trouble(self._stream.engine.span_us)
 
-    def stalled(self) -> bool:
-        """Whether frames came, and have stopped coming."""
-        return self._camera.stalled(self._now())
+    def health(self, callback_errors: int = 0, ended: str | None = None) -> Health:
+        """How the stream is doing, now."""
+        with self._inbox.arrived:
+            queued_frames, queued_packets = self._inbox.depth
+            return Health(
+                frames=self._inbox.frames.ledger(),
+                packets=self._inbox.packets.ledger(),
+                events=self._inbox.events.ledger(),
+                queued_frames=queued_frames,
+                queued_packets=queued_packets,
+                stalls=self._counts.stalls,
+                stalled=self._camera.stalled(self._now()),
+                frozen_frames=self._counts.frozen_frames,
+                black_frames=self._counts.black_frames,
+                clocks_set=self._counts.clocks_set,
+                clock_offset_us=self._time.offset_us,
+                callback_errors=callback_errors,
+                temperature_celsius=temperature_celsius(),
+                ended=ended,
+            )
 
     def step(self) -> int | None:
         """Do what is to be done now.
@@ -93,6 +123,7 @@ class Answering:
 
     def _take_frame(self, packet: FramePacket) -> None:
         self._camera.frame_arrived(packet.arrived_ns)
+        self._spacing.note(packet.time_us)
         if self._frames.clock_was_set(packet):
             self._begin_anew("frames", packet.time_us)
         refusal = self._frames.admit(packet)
@@ -104,7 +135,7 @@ class Answering:
         self._frame = packet
 
     def _has_its_events(self, packet: FramePacket) -> bool:
-        return packet.event is not None or self._events.reached(packet.time_us)
+        return self._in_order or packet.event is not None or self._events.reached(packet.time_us)
 
     def _answer(self, packet: FramePacket) -> None:
         if self._now() - packet.arrived_ns > self._deadline_ns:
@@ -133,6 +164,7 @@ class Answering:
             return
         if not complete and "events" not in expression.missing:
             missing = ("events", *missing)
+        self._unanswered = 0
         self._done("answered", "")
         self._deliver(replace(expression, latency_us=latency_us, missing=(*expression.missing, *missing)))
 
@@ -143,6 +175,9 @@ class Answering:
     def _end_frame(self, reason: str, message: str) -> None:
         with self._inbox.arrived:
             self._inbox.frames.end(reason)
+        self._unanswered += reason != "answered"
+        if self._unanswered == _MANY and (trouble := self.why_no_answers):
+            self._inbox.tell("no answers", f"no answers: {trouble}")
         if message:
             self._inbox.tell(f"{reason} frame", message)
 
@@ -157,7 +192,7 @@ class Answering:
     def _begin_anew(self, kind: str, t: int) -> None:
         """The clock of `kind` was set: what was seen before has no place in the new time."""
         self._inbox.tell("clock set", f"the sensor's clock was set to {t} us; the stream begins anew")
-        self.counts.clocks_set += 1
+        self._counts.clocks_set += 1
         self._time.begin(kind, t)
         if self._frame is not None:
             self._done("time jump", "")

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus import _native
-from canthus.errors import EventError
+from canthus.errors import EventError, FrameError
 from canthus.events import Events, as_events, prepare
+from canthus.images import check_grey
 from canthus.live.ledger import Book
 from canthus.live.sensor_clock import FURTHEST_US
 
@@ -88,14 +89,16 @@ class Inbox:
 
     def put_frame(self, frame: Any, event: Any, time_us: Any, arrived_ns: int) -> None:
         """Take a copy of a frame; never raises for what it is."""
-        images = [frame] if event is None else [frame, event]
-        fine = all(isinstance(image, np.ndarray) and image.dtype == np.uint8 for image in images)
-        fine = fine and isinstance(time_us, int | np.integer) and not isinstance(time_us, bool)
-        if not fine or abs(int(time_us)) > FURTHEST_US:
+        try:
+            check_grey("frame", frame)
+            if event is not None:
+                check_grey("event image", event)
+            _check_time(time_us)
+        except FrameError as error:
             with self.arrived:
                 self.frames.enter()
                 self.frames.end("malformed")
-            self.tell("malformed frame", "a frame is no uint8 image, or its time is no int64")
+            self.tell("malformed frame", f"a frame can't be used: {error}")
             return
         copies = np.array(frame), None if event is None else np.array(event)
         with self.arrived:
@@ -182,3 +185,10 @@ class Inbox:
             self.frames.end(reason)
         else:
             self.end_packet(reason, len(arrival.events.t))
+
+
+def _check_time(time_us: Any) -> None:
+    if not isinstance(time_us, int | np.integer) or isinstance(time_us, bool):
+        raise FrameError(f"its time is a {type(time_us).__name__}; give whole microseconds")
+    if abs(int(time_us)) > FURTHEST_US:
+        raise FrameError(f"its time {time_us} is no sensor's; give microseconds of the sensor's clock")

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from canthus.device.readings import temperature_celsius
 from canthus.engine import Engine
 from canthus.errors import LiveError
 from canthus.events import Events
@@ -119,25 +118,12 @@ class LiveStream:
     def health(self) -> Health:
         """How the stream is doing, now."""
         self._check_process()
-        counts = self._answering.counts
-        with self._inbox.arrived:
-            queued_frames, queued_packets = self._inbox.depth
-            return Health(
-                frames=self._inbox.frames.ledger(),
-                packets=self._inbox.packets.ledger(),
-                events=self._inbox.events.ledger(),
-                queued_frames=queued_frames,
-                queued_packets=queued_packets,
-                stalls=counts.stalls,
-                stalled=self._answering.stalled(),
-                frozen_frames=counts.frozen_frames,
-                black_frames=counts.black_frames,
-                clocks_set=counts.clocks_set,
-                clock_offset_us=self._answering.offset_us,
-                callback_errors=self._delivery.callback_errors,
-                temperature_celsius=temperature_celsius(),
-                ended=self._delivery.why_ended,
-            )
+        return self._answering.health(self._delivery.callback_errors, self._delivery.why_ended)
+
+    @property
+    def why_no_answers(self) -> str | None:
+        """What is wrong with the frames' times, where there are no answers for it; None if nothing is."""
+        return self._answering.why_no_answers
 
     @property
     def costs_us(self) -> dict[str, int]:

@@ -26,7 +26,7 @@ class GreyFrames:
     def __call__(self, image: Any) -> NDArray[np.uint8]:
         """
         Args:
-            image: uint8 or uint16, (height, width) or (height, width, 1); None for an empty one, as dv-processing has it.
+            image: uint8 or uint16, (height, width) or (height, width, 1); None for an empty one, as dv-processing has.
 
         Returns:
             uint8 (height, width); an empty one is of (0, 0).
@@ -40,7 +40,8 @@ class GreyFrames:
             image = image[:, :, 0]
         if image.ndim != 2:
             raise FrameError(
-                "its frames are in colour; canthus reads grey ones, as SEE's are: set the camera to grey, or record again"
+                "its frames are in colour; canthus reads grey ones, as SEE's are: set the camera to such, or record "
+                "again"
             )
         if image.dtype == np.uint8:
             grey: NDArray[np.uint8] = image
@@ -52,4 +53,5 @@ class GreyFrames:
             )
         largest = int(image.max())
         self._bits = max(self._bits, next(bits for bits in _DEPTHS if largest < 1 << bits))
-        return (image >> (self._bits - 8)).astype(np.uint8)
+        shifted: NDArray[np.uint8] = (image >> (self._bits - 8)).astype(np.uint8)
+        return shifted

@@ -13,7 +13,7 @@ from canthus.live.frame_admission import BACK_US
 from canthus.live.sensor_clock import JUMP_US
 from canthus.sources import Frame, Packet
 
-_Item = TypeVar("_Item", Events, Frame)
+_Item = TypeVar("_Item", bound=Events | Frame)
 
 
 def in_order(events: Iterator[Events], frames: Iterator[Frame]) -> Iterator[Packet]:
@@ -25,7 +25,7 @@ def in_order(events: Iterator[Events], frames: Iterator[Frame]) -> Iterator[Pack
     Args:
         events: packets in the order in which they were recorded, none of them empty; so `frames`.
     """
-    left, right = _Timed(events), _Timed(frames)
+    left, right = _Timed[Events](events), _Timed[Frame](frames)
     while left.next is not None or right.next is not None:
         ready = _ready(left.next, right.next)
         if ready == 0:

@@ -2,28 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 from canthus.engine import Engine
+from canthus.errors import Error
 from canthus.events import Events
 from canthus.expression import Expression
-from canthus.sources import Frame, Source
+from canthus.live.answering import Answering
+from canthus.live.feed import feed
+from canthus.live.health import Health
+from canthus.live.inbox import Inbox
+from canthus.live.stream import LiveStream
+from canthus.sources import Frame, Packet, Source
 from canthus.stream import Stream
 
+_AT_ONCE = 1_000_000
+"""Events of a packet that are taken at once: an inbox holds no more than a few such."""
 
-def watch(engine: Engine, source: Source) -> Generator[Expression]:
-    """Every expression of a source, as soon as it is known.
+
+class Watching(Iterator[Expression]):
+    """A source's expressions, each as soon as it is known; `for` reads them.
+
+    Damage is passed over and counted, as by `LiveStream`, and is logged once for each kind by the logger
+    `canthus.live`. Of a recording nothing is left out for being late, and the same recording gives the same answers.
 
     Raises:
-        SourceError, EventError, FrameError: the source breaks off or holds what no sensor gives; all
-            expressions before that were given.
+        SourceError: from iteration: the source can't be read on; all expressions before that were given.
     """
-    stream = Stream(engine, sensor=source.sensor)
-    for packet in source:
-        if isinstance(packet, Events):
-            stream.push_events(*packet)
-            continue
-        expression = stream.push_frame(*packet) if isinstance(packet, Frame) else stream.push_images(*packet)
-        if expression is not None:
-            yield expression
-        stream.prepare()  # once the answer has been taken
+
+    def __init__(self, engine: Engine, source: Source) -> None:
+        self._watched: _Live | _Recorded = _Live(engine, source) if source.is_live else _Recorded(engine, source)
+        self._expressions = self._watched.expressions()
+
+    def __next__(self) -> Expression:
+        return next(self._expressions)
+
+    def close(self) -> None:
+        """Read no further."""
+        self._expressions.close()
+
+    @property
+    def health(self) -> Health:
+        """What became of all that came so far."""
+        return self._watched.health
+
+    @property
+    def why_no_answers(self) -> str:
+        """Where there are none: what is wrong with the frames' times, or else what became of the frames."""
+        frames = self.health.frames
+        fates = f"{frames.came:,} frames came: {frames.fates}" if frames.came else "no frames came"
+        return self._watched.why_no_answers or fates
+
+
+def watch(engine: Engine, source: Source) -> Watching:
+    """Every expression of a recording or camera: `for expression in canthus.watch(engine, source)`."""
+    return Watching(engine, source)
+
+
+class _Recorded:
+    """Answers a recording's packets one after the other, as fast as they are taken."""
+
+    def __init__(self, engine: Engine, source: Source) -> None:
+        self._source = source
+        self._inbox = Inbox()
+        self._answers: deque[Expression] = deque()
+        self._put_ns = time.monotonic_ns()
+        self._answering = Answering(
+            self._inbox,
+            lambda: Stream(engine, source.sensor),
+            self._answers.append,
+            lambda: time.monotonic_ns() - self._put_ns,  # every packet arrives at 0, so a slow reader is no stall
+            deadline_us=1 << 62,
+            wait_us=0,
+            separate_clocks=False,
+            in_order=True,
+        )
+
+    def expressions(self) -> Generator[Expression]:
+        for packet in self._source:
+            self._put(packet)
+            while self._answering.step() == 0:
+                while self._answers:
+                    yield self._answers.popleft()
+
+    @property
+    def health(self) -> Health:
+        return replace(self._answering.health(), stalled=False)
+
+    @property
+    def why_no_answers(self) -> str | None:
+        return self._answering.why_no_answers
+
+    def _put(self, packet: Packet) -> None:
+        self._put_ns = time.monotonic_ns()
+        if not isinstance(packet, Events):
+            frame, event, t = (packet.image, None, packet.time_us) if isinstance(packet, Frame) else packet
+            self._inbox.put_frame(frame, event, t, 0)
+        elif not _is_long(packet):
+            self._inbox.put_events(tuple(packet), 0)
+        else:
+            for begin in range(0, len(packet.t), _AT_ONCE):
+                self._inbox.put_events(tuple(array[begin : begin + _AT_ONCE] for array in packet), 0)
+                self._answering.step()
+
+
+def _is_long(packet: Events) -> bool:
+    """Of a damaged one, whose lengths differ or that holds no arrays, nothing is asked."""
+    lengths = {len(array) if hasattr(array, "__len__") else -1 for array in packet}
+    return len(lengths) == 1 and lengths.pop() > _AT_ONCE
+
+
+class _Live:
+    """Reads a camera by a thread of its own, until it is closed."""
+
+    def __init__(self, engine: Engine, source: Source) -> None:
+        self._source = source
+        self._live = LiveStream(engine, source.sensor)
+
+    def expressions(self) -> Generator[Expression]:
+        stop, failed = threading.Event(), []
+
+        def feed_it() -> None:
+            try:
+                feed(self._source, self._live, stop)
+            except Error as error:
+                failed.append(error)
+            self._live.close()
+
+        threading.Thread(target=feed_it, daemon=True).start()
+        try:
+            yield from self._live
+        finally:
+            stop.set()
+            self._live.close()
+        if failed:
+            raise failed[0]
+
+    @property
+    def health(self) -> Health:
+        return self._live.health
+
+    @property
+    def why_no_answers(self) -> str | None:
+        return self._live.why_no_answers
