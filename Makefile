@@ -52,7 +52,7 @@ checkpoint: install
 	mkdir -p demo
 	$(BIN)/canthus synthesize demo/SEE --like see --volunteers 48
 	OMP_NUM_THREADS=1 $(BIN)/canthus train demo/SEE -o demo/small --preset small
-	$(BIN)/python examples/weights_only.py demo/small/save_130.pth examples/small.pth
+	cp demo/small/weights.pth examples/small.pth
 	$(BIN)/canthus evaluate examples/small.pth demo/SEE
 
 # An emulator shows how processors answer that this one is not; where it can't be had, its tests say so.

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from canthus.errors import CheckpointError
-from canthus_model.checkpoint import load_network
+from canthus_model.checkpoint import load_network, read_facts
+from canthus_model.config import EVENT, FRAME, LABELS
+from canthus_model.facts import NOTHING, Facts
 from damage import damaged
 
 
@@ -177,7 +179,9 @@ def test_missing_file_and_other_content_are_refused(tmp_path):
 
 MEASURE_LOADING = """
 import resource, sys, torch
-from canthus_model.checkpoint import load_network
+from canthus_model.checkpoint import load_network, read_facts
+from canthus_model.config import EVENT, FRAME, LABELS
+from canthus_model.facts import NOTHING, Facts
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 load_network(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
@@ -192,3 +196,61 @@ def test_optimiser_state_is_not_read_into_memory(tmp_path, state):
     command = [sys.executable, "-c", MEASURE_LOADING, str(path)]
     extra = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert extra * 1024 < 100e6
+
+
+FACTS = {
+    "image_size": [100, 133],
+    "labels": list(LABELS),
+    "normalisation": {"frame": {"mean": FRAME.mean, "std": FRAME.std}, "event": {"mean": EVENT.mean, "std": EVENT.std}},
+    "window_us": 33_000,
+    "span_us": 400_000,
+}
+
+
+def test_a_checkpoint_knows_what_it_was_trained_on(tmp_path, state):
+    path = save(tmp_path / "own.pth", state, canthus=FACTS)
+    assert read_facts(path) == Facts((100, 133), LABELS, {"frame": FRAME, "event": EVENT}, 33_000, 400_000)
+    assert load_network(path).config.image_size == (100, 133)
+    assert load_network(path, (64, 64)).config.image_size == (64, 64)
+
+
+def test_a_checkpoint_that_does_not_know_is_no_error(tmp_path, state, small_checkpoint):
+    assert read_facts(small_checkpoint) == NOTHING
+    assert load_network(small_checkpoint).config.image_size == (100, 100)
+    assert read_facts(save(tmp_path / "some.pth", state, canthus={"span_us": 1})) == Facts(span_us=1)
+    # What canthus train wrote before it had a small file.
+    settings = {"image_size": [100, 133], "labels": list(LABELS), "training sequences": 16}
+    older = save(tmp_path / "older.pth", state, lightning={"hyper_parameters": settings})
+    assert read_facts(older) == Facts((100, 133), LABELS)
+    assert load_network(older).config.image_size == (100, 133)
+    other = save(tmp_path / "other.pth", state, lightning={"hyper_parameters": {"labels": 7, "image_size": 224}})
+    assert read_facts(other) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "facts, message",
+    [
+        ([], "'canthus' is no dictionary"),
+        ({"image_size": [100]}, "image_size"),
+        ({"image_size": [100, 1e9]}, "image_size"),
+        ({"image_size": [100, True]}, "image_size"),
+        ({"labels": ["a"] * 7}, "labels"),
+        ({"labels": [*LABELS[:6], "sur\nprise"]}, "labels"),
+        ({"normalisation": {"frame": FACTS["normalisation"]["frame"]}}, "normalisation"),
+        ({"normalisation": {name: {"mean": 0.5, "std": float("nan")} for name in ("frame", "event")}}, "normalisation"),
+        ({"window_us": -1}, "window_us"),
+        ({"span_us": "long"}, "span_us"),
+    ],
+    ids=str,
+)
+def test_facts_that_make_no_sense_are_refused(tmp_path, state, facts, message):
+    path = save(tmp_path / "odd.pth", state, canthus=facts)
+    for read in (read_facts, load_network):
+        with pytest.raises(CheckpointError, match=rf"odd\.pth: .*{message}"):
+            read(path)
+
+
+def test_another_normalisation_is_refused(tmp_path, state):
+    other = {name: {"mean": 0.5, "std": 0.5} for name in ("frame", "event")}
+    with pytest.raises(CheckpointError, match=r"was trained on images normalised by frame 0\.5, 0\.5, event"):
+        load_network(save(tmp_path / "odd.pth", state, canthus={"normalisation": other}))

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 import canthus
+from canthus_model.checkpoint import read_facts
+from canthus_model.config import EVENT, FRAME
+from canthus_model.facts import Facts
+from canthus_model.see.annotation import read_labels
 from canthus_model.synthesize.simulation import FIRST_TIME
 from canthus_model.synthesize.take import parade
 
@@ -23,6 +27,11 @@ def bundle(annotation, tmp_path_factory):
 
 def test_it_is_small():
     assert (EXAMPLES / "small.pth").stat().st_size <= 4e6
+
+
+def test_it_knows_what_it_was_trained_on():
+    facts = Facts((100, 133), read_labels(EXAMPLES / "emotion.json"), {"frame": FRAME, "event": EVENT}, 33_000, 400_000)
+    assert read_facts(EXAMPLES / "small.pth") == facts
 
 
 def test_it_reads_a_stream(bundle):

@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 from canthus.cli import main  # noqa: E402
 from canthus.errors import CheckpointError, TrainingError  # noqa: E402
-from canthus_model.checkpoint import load_network  # noqa: E402
-from canthus_model.config import LABELS, SMALL, NetworkConfig  # noqa: E402
+from canthus_model.checkpoint import load_network, read_facts  # noqa: E402
+from canthus_model.config import EVENT, FRAME, LABELS, SMALL, NetworkConfig  # noqa: E402
+from canthus_model.facts import Facts  # noqa: E402
 from canthus_model.network import MCOENet  # noqa: E402
 from canthus_model.see.moments import Sample  # noqa: E402
 from canthus_model.train.checkpointing import PublishedFormat  # noqa: E402
@@ -25,6 +26,7 @@ from canthus_model.train.run import train  # noqa: E402
 
 SIZE = (32, 32)
 EPOCHS = 3
+TRAINED_FACTS = Facts(SIZE, LABELS, {"frame": FRAME, "event": EVENT}, window_us=33_000, span_us=400_000)
 
 
 class Pictures(torch.utils.data.Dataset):
@@ -94,10 +96,10 @@ def begun(tmp_path):
 def test_published_format(whole_run):
     final, _ = whole_run
     assert final.name == "save_3.pth"
-    assert {path.name for path in final.parent.iterdir()} == {"last.pth", "save_3.pth", "tensorboard"}
+    assert {path.name for path in final.parent.iterdir()} == {"last.pth", "save_3.pth", "weights.pth", "tensorboard"}
     for path in (final, final.with_name("last.pth")):
         content = torch.load(path, weights_only=True)
-        assert list(content) == ["epoch", "state_dict", "optimizer", "scheduler", "lightning"]
+        assert list(content) == ["epoch", "state_dict", "canthus", "optimizer", "scheduler", "lightning"]
         assert content["epoch"] == EPOCHS
         assert list(content["state_dict"]) == list(MCOENet(SMALL).state_dict())
         torch.optim.AdamW(MCOENet(SMALL).parameters()).load_state_dict(content["optimizer"])
@@ -106,6 +108,28 @@ def test_published_format(whole_run):
         assert content["scheduler"]["_last_lr"] == pytest.approx([rate])
     network = load_network(final)
     assert torch.equal(network.output.weight, content["state_dict"]["output.weight"])
+
+
+def test_small_file_of_the_weights_and_what_they_were_trained_on(whole_run):
+    final, small = whole_run[0], whole_run[0].with_name("weights.pth")
+    content = torch.load(small, weights_only=True)
+    assert list(content) == ["epoch", "state_dict", "canthus"]
+    assert content["epoch"] == EPOCHS
+    expected = torch.load(final, weights_only=True)["state_dict"]
+    assert all(torch.equal(content["state_dict"][name], tensor) for name, tensor in expected.items())
+    assert content["canthus"] == {
+        "image_size": list(SIZE),
+        "labels": list(LABELS),
+        "normalisation": {
+            "frame": {"mean": 0.22616537, "std": 0.118931554},
+            "event": {"mean": 0.504413, "std": 0.06928615},
+        },
+        "window_us": 33_000,
+        "span_us": 400_000,
+    }
+    assert read_facts(small) == read_facts(final) == TRAINED_FACTS
+    assert load_network(small).config.image_size == SIZE
+    assert small.stat().st_size < final.stat().st_size / 2
 
 
 def test_each_epoch_asks_for_each_sequence_once(whole_run):
@@ -204,7 +228,7 @@ def test_full_disk_leaves_the_last_good_checkpoint(begun, tmp_path):
     with largest_file(1 << 20), pytest.raises(TrainingError, match=r"save_2\.pth: can't be written .*--resume"):
         run(begun, epochs=2, resume=True)
     assert (begun / "last.pth").read_bytes() == before
-    assert {path.name for path in begun.iterdir()} == {"last.pth", "save_1.pth", "tensorboard"}
+    assert {path.name for path in begun.iterdir()} == {"last.pth", "save_1.pth", "weights.pth", "tensorboard"}
 
 
 def test_loss_that_is_none_stops_training(tmp_path):

@@ -102,7 +102,7 @@ def test_interrupted(see, tmp_path):
     assert error.endswith("canthus: interrupted; nothing was left half-written\n") and "Traceback" not in error
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pth", "tensorboard"}
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pth", "weights.pth", "tensorboard"}
 
 
 def test_image_that_a_decoding_process_cannot_read(tmp_path, capsys):

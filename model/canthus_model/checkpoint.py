@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from canthus.errors import CheckpointError
-from canthus_model.config import NetworkConfig
+from canthus_model.config import EVENT, FRAME, NetworkConfig
+from canthus_model.facts import KEY, Facts
 from canthus_model.find_weights import find_weights
 from canthus_model.network import MCOENet
 
@@ -22,6 +23,7 @@ _SIZES_FROM = {
     "features": "res00.resnet.fc.weight",
     "moe_width": "fusion_proj.0.weight",
 }
+_USUAL_IMAGE_SIZE = NetworkConfig().image_size
 _NAMED_AT_MOST = 8
 
 
@@ -42,7 +44,7 @@ _IGNORED = [(_Ignored, name) for name in (*_NUMPY, "_codecs.encode", *_PATHS)]
 
 def load_network(
     path: Path | str,
-    image_size: tuple[int, int] = (100, 100),
+    image_size: tuple[int, int] | None = None,
     weights: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> MCOENet:
@@ -52,16 +54,21 @@ def load_network(
 
     Args:
         path: what `torch.save` wrote of the network's state, see `find_weights`.
-        image_size: (height, width) that the network is used with; a checkpoint doesn't say.
+        image_size: (height, width) that the network is used with; None for what the checkpoint says, see `read_facts`,
+            or 100x100 if it doesn't.
         weights: which network, where the checkpoint holds several.
         tell: is told what else there is to know, in words.
 
     Raises:
         CheckpointError: not a checkpoint; a pickle that would run code; tensors that are missing, too many,
-            of another shape or type, or not finite.
+            of another shape or type, or not finite; images normalised otherwise; facts that make no sense.
     """
     path = Path(path)
-    state = _in_float32(find_weights(read_checkpoint(path), path, weights), tell)
+    content = read_checkpoint(path)
+    facts = _facts(content, path)
+    _check_normalisation(facts, path)
+    image_size = image_size or facts.image_size or _USUAL_IMAGE_SIZE
+    state = _in_float32(find_weights(content, path, weights), tell)
     config = _infer_config(state, path, image_size)
     with torch.device("meta"):
         network = MCOENet(config)
@@ -78,6 +85,15 @@ def read_epoch(path: Path | str) -> int | None:
     """
     epoch = read_checkpoint(path).get("epoch")
     return epoch if type(epoch) is int and epoch >= 0 else None
+
+
+def read_facts(path: Path | str) -> Facts:
+    """What the checkpoint says that its network was trained on; a published one says nothing.
+
+    Raises:
+        CheckpointError: not a checkpoint, a pickle that would run code, or facts that make no sense.
+    """
+    return _facts(read_checkpoint(path), Path(path))
 
 
 def read_checkpoint(path: Path | str, *, mmap: bool = True) -> dict[str, Any]:
@@ -116,6 +132,35 @@ def read_checkpoint(path: Path | str, *, mmap: bool = True) -> dict[str, Any]:
 def is_state_dict(value: object) -> bool:
     """Whether it is a dictionary of named tensors."""
     return isinstance(value, dict) and all(isinstance(n, str) and isinstance(t, Tensor) for n, t in value.items())
+
+
+def _facts(content: dict[str, Any], path: Path) -> Facts:
+    try:
+        return Facts.from_dict(content[KEY] if KEY in content else _older_facts(content))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}; it is damaged, or no checkpoint of canthus train") from error
+
+
+def _older_facts(content: dict[str, Any]) -> dict[str, Any]:
+    """What canthus train wrote before it wrote facts, for its own going on."""
+    rest = content.get("lightning")
+    settings = rest.get("hyper_parameters") if isinstance(rest, dict) else None
+    if not isinstance(settings, dict) or "training sequences" not in settings:  # other programs use Lightning, too
+        return {}
+    return {name: settings[name] for name in ("image_size", "labels") if name in settings}
+
+
+def _check_normalisation(facts: Facts, path: Path) -> None:
+    own = {"frame": FRAME, "event": EVENT}
+    if facts.normalisation is not None and facts.normalisation != own:
+        theirs, ours = (
+            ", ".join(f"{name} {image.mean:g}, {image.std:g}" for name, image in images.items())
+            for images in (facts.normalisation, own)
+        )
+        raise CheckpointError(
+            f"{path}: was trained on images normalised by {theirs}; those of this canthus are by {ours} "
+            "(mean, standard deviation)"
+        )
 
 
 def _in_float32(state: dict[str, Tensor], tell: Callable[[str], None]) -> dict[str, Tensor]:

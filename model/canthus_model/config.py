@@ -47,3 +47,9 @@ EXPERTS_USED = 2
 
 FRAME = Normalisation(mean=0.22616537, std=0.118931554)
 EVENT = Normalisation(mean=0.504413, std=0.06928615)
+
+WINDOW_US = 33_000
+"""How long SEE's events are accumulated for one event image, in microseconds: a frame's time."""
+
+SPAN_US = 400_000
+"""From a clip's first moment to its last, in microseconds: 12 frames."""

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from canthus.errors import CheckpointError, TrainingError
 from canthus_model.checkpoint import read_checkpoint
+from canthus_model.facts import KEY, facts_of_training
 from canthus_model.train.module import PREFIX
 
 LAST = "last.pth"
+WEIGHTS = "weights.pth"
 PARTIAL = ".partial"  # suffix of a file that is being written
 LIGHTNING = "lightning"
 """The key, beside the published ones, that holds the rest of what going on needs."""
@@ -29,33 +31,40 @@ def final_name(epochs: int) -> str:
 
 
 class SaveEveryEpoch(Checkpoint):
-    """Writes `last.pth` after every epoch, and the final checkpoint after the last."""
+    """Writes `last.pth` and, without what only going on needs, `weights.pth` after every epoch; and the final
+    checkpoint after the last."""
 
     def __init__(self, folder: Path, epochs: int) -> None:
         self._folder, self._epochs = folder, epochs
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        # last.pth comes second: as long as it is of an earlier epoch, going on writes both.
+        # last.pth comes last: as long as it is of an earlier epoch, going on writes all.
         if trainer.current_epoch + 1 == self._epochs:
             trainer.save_checkpoint(self._folder / final_name(self._epochs))
+        trainer.save_checkpoint(self._folder / WEIGHTS, weights_only=True)
         trainer.save_checkpoint(self._folder / LAST)
 
 
 class PublishedFormat(CheckpointIO):
-    """{'epoch': finished ones, 'state_dict', 'optimizer', 'scheduler'} and what Lightning has besides."""
+    """{'epoch': finished ones, 'state_dict', 'canthus': facts, 'optimizer', 'scheduler'} and the rest of Lightning's.
+
+    Where only weights are asked for, the first three of them.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Raises TrainingError if the weights aren't finite or the file can't be written."""
         rest = dict(checkpoint)
         state = {name.removeprefix(PREFIX): tensor for name, tensor in rest.pop("state_dict").items()}
         _check_finite(state, Path(path))
-        published = {
-            "epoch": rest.pop("epoch") + 1,
-            "state_dict": state,
-            "optimizer": rest.pop("optimizer_states")[0],
-            "scheduler": rest.pop("lr_schedulers")[0],
-            LIGHTNING: rest,
-        }
+        settings = rest["hyper_parameters"]
+        facts = facts_of_training(tuple(settings["image_size"]), tuple(settings["labels"]))
+        published = {"epoch": rest.pop("epoch") + 1, "state_dict": state, KEY: facts.as_dict()}
+        if "optimizer_states" in rest:
+            published |= {
+                "optimizer": rest.pop("optimizer_states")[0],
+                "scheduler": rest.pop("lr_schedulers")[0],
+                LIGHTNING: rest,
+            }
         _write(published, Path(path))
 
     def load_checkpoint(

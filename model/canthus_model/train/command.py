@@ -20,7 +20,9 @@ ones are, for `canthus export` and `canthus evaluate`."""
 EXAMPLES = """\
 what is in DIR:
   last.pth         after every epoch; complete whenever training is killed. --resume goes on from it
-  save_{epochs}.pth   after the last epoch
+  weights.pth      after every epoch: the weights alone, with what they were trained on (image size, order of labels,
+                   normalisation, times). A third of the size; the file to keep, to export and to evaluate
+  save_{epochs}.pth   after the last epoch, in the published format
   tensorboard/     loss and accuracy of each epoch: tensorboard --logdir DIR
 
 Every fifth epoch, and the last, is looked at with the testing subset, the middle clip of each sequence. That is
