@@ -22,6 +22,7 @@ from canthus_model.train.checkpointing import PublishedFormat  # noqa: E402
 from canthus_model.train.encoder_weights import start_encoders  # noqa: E402
 from canthus_model.train.machine import Machine  # noqa: E402
 from canthus_model.train.recipe import SMALL_RECIPE  # noqa: E402
+from canthus_model.train.resume import read_begun  # noqa: E402
 from canthus_model.train.run import train  # noqa: E402
 
 SIZE = (32, 32)
@@ -182,6 +183,25 @@ def test_another_run_is_refused_and_nothing_lost(whole_run, options, message):
     with pytest.raises(TrainingError, match=message):
         run(last.parent, **{"epochs": EPOCHS} | options)
     assert last.read_bytes() == before
+
+
+def test_a_run_of_before_epochs_were_written_down_goes_on(begun):
+    path = begun / "last.pth"
+    content = torch.load(path, weights_only=True)
+    for name in ("epochs", "encoder weights"):
+        del content["lightning"]["hyper_parameters"][name]
+    torch.save(content, path)
+    assert read_begun(path).settings.recipe == replace(SMALL_RECIPE, batch=4)
+    assert torch.load(run(begun, epochs=2, resume=True), weights_only=True)["epoch"] == 2
+
+
+@pytest.mark.parametrize("name", ["batch", "image_size", "labels", "seed"])
+def test_settings_that_make_no_sense_are_one_clear_error(whole_run, tmp_path, name):
+    content = torch.load(whole_run[0], weights_only=True)
+    content["lightning"]["hyper_parameters"][name] = "odd"
+    torch.save(content, tmp_path / "last.pth")
+    with pytest.raises(CheckpointError, match="doesn't say what it was begun with"):
+        read_begun(tmp_path / "last.pth")
 
 
 def test_nothing_to_resume(tmp_path):

@@ -87,7 +87,8 @@ def test_killed_and_gone_on_with_is_as_never_killed(see, whole_run, tmp_path):
     process.kill()
     process.wait()
     finished = torch.load(tmp_path / "last.pth", weights_only=True)["epoch"]
-    done = subprocess.run(command(see, tmp_path, 3, "--resume"), env=ONE_THREAD, capture_output=True, text=True)
+    go_on = [CANTHUS, "train", str(see), "-o", str(tmp_path), "--resume"]  # all else was written down
+    done = subprocess.run(go_on, env=ONE_THREAD, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert losses(done.stderr) == losses(whole_run[1].stderr)[finished:]
     expected, actual = (torch.load(f / "save_3.pth", weights_only=True)["state_dict"] for f in (whole_run[0], tmp_path))
@@ -127,11 +128,56 @@ def test_image_that_a_decoding_process_cannot_read(tmp_path, capsys):
     ],
 )
 def test_data_set_that_is_not_whole(tmp_path, capsys, spoil, message):
-    see = make_see(tmp_path / "see", sequences=1, frames=5)
+    see = make_see(tmp_path / "see", sequences=4, frames=5)
     spoil(see)
     assert main(command(see, tmp_path / "run", 1)[1:]) == 2
     assert message in capsys.readouterr().err
     assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        (["--batch", "8"], "--batch 8: the run in {} was begun with --batch 4, and goes on as it was begun"),
+        (["--learning-rate", "0.1"], "--learning-rate 0.1: the run in {} was begun with --learning-rate 0.003"),
+        (["--seed", "1"], "--seed 1: the run in {} was begun with --seed 0"),
+        (["--preset", "paper"], "--preset paper: the run in {} was begun with --preset small"),
+        (["--encoder-weights", __file__], f"--encoder-weights {__file__}: the run in {{}} began from random weights"),
+        (["--epochs", "3"], "{}/last.pth: has all of its 3 epochs already; more --epochs would go on"),
+        ([], "{}/last.pth: has all of its 3 epochs already; more --epochs would go on"),
+    ],
+    ids=str,
+)
+def test_an_option_that_does_not_agree_with_the_run_is_refused_at_once(see, whole_run, capsys, option, message):
+    folder = whole_run[0]
+    before = (folder / "last.pth").read_bytes()
+    assert main(["train", str(see), "-o", str(folder), "--resume", *option]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"canthus: error: {message.format(folder)}") and error.count("\n") == 1
+    assert (folder / "last.pth").read_bytes() == before
+
+
+def test_options_that_agree_may_be_given_again(see, whole_run, capsys):
+    given = ["--preset", "small", "--batch", "4", "--learning-rate", "3e-3", "--seed", "0", "--epochs", "3"]
+    assert main(["train", str(see), "-o", str(whole_run[0]), "--resume", *given]) == 2
+    assert "has all of its 3 epochs already" in capsys.readouterr().err
+
+
+def test_another_data_set_is_refused_at_once(whole_run, tmp_path, capsys):
+    other = make_see(tmp_path / "other", sequences=9, frames=5)
+    for image in other.rglob("*.jpg"):
+        image.unlink()
+    assert main(["train", str(other), "-o", str(whole_run[0]), "--resume", "--epochs", "4"]) == 2
+    told = f"{other}: has 9 training sequences, and the run was begun on 8; give the data set that it was begun on"
+    assert told in capsys.readouterr().err
+
+
+def test_encoder_weights_are_looked_at_before_the_images(see, tmp_path, capsys):
+    (tmp_path / "resnet18.pth").write_bytes(b"\x80")
+    options = ["--encoder-weights", str(tmp_path / "resnet18.pth"), "--batch", "4"]
+    assert main(["train", str(see), "-o", str(tmp_path / "run"), *options]) == 2
+    error = capsys.readouterr().err
+    assert "resnet18.pth: not a checkpoint" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

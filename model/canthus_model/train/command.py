@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 from canthus.errors import TrainingError
 from canthus.imports import import_lack
-from canthus_model.progress import progress
-from canthus_model.train.recipe import PRESETS, Recipe
+from canthus_model.train.options import USUAL_PRESET, USUAL_SEED
+from canthus_model.train.recipe import PRESETS
 
 DESCRIPTION = """\
 Train MCO-E Net on SEE, or on a data set of its layout, by the published recipe: AdamW, cross-entropy, one clip
@@ -31,7 +29,7 @@ for you to see; nothing is chosen by it.
 examples:
   canthus train SEE -o run --encoder-weights resnet18.pth           as published; the file is torchvision's
   canthus train SEE -o small --preset small                         a million parameters, for a laptop
-  canthus train SEE -o run --resume                                 go on after a kill or Ctrl-C
+  canthus train SEE -o run --resume                                 go on after a kill or Ctrl-C, as it was begun
   canthus train SEE -o run --devices 8                              eight GPUs of one machine
   MASTER_ADDR=10.0.0.1 MASTER_PORT=29500 NODE_RANK=0 canthus train SEE -o run --devices 8 --nodes 2
                                                                     on each of two, with its own NODE_RANK
@@ -46,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("see", type=Path, metavar="SEE", help="folder with emotion.json, frame/ and event/")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
-        "--preset", choices=PRESETS, default="paper", help="size of the network, and its recipe (default: paper)"
+        "--preset", choices=PRESETS, help=f"size of the network, and its recipe (default: {USUAL_PRESET})"
     )
     parser.add_argument("--epochs", type=_positive, metavar="N", help=_default("epochs"))
     parser.add_argument(
@@ -55,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--learning-rate", type=_rate, metavar="RATE", help=f"of the first epoch; {_default('learning_rate')}"
     )
-    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="of everything random (default: 0)")
+    parser.add_argument("--seed", type=_whole, metavar="N", help=f"of everything random (default: {USUAL_SEED})")
     parser.add_argument(
         "--encoder-weights",
         type=Path,
@@ -63,7 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="state dict of torchvision's resnet18, which all four encoders start from; only with --preset paper "
         "(default: random weights)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on from DIR/last.pth, with the options it began with")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from DIR/last.pth, as it was begun: only SEE and DIR are needed; --epochs may be more",
+    )
     parser.add_argument(
         "--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="(default: GPUs if there are any)"
     )
@@ -76,55 +78,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
-        from canthus_model.see.annotation import TESTING, TRAINING
-        from canthus_model.see.dataset import open_see
-        from canthus_model.see.moments import Clips
-        from canthus_model.train.machine import Machine
-        from canthus_model.train.run import check, train
+        from canthus_model.train.start import start
     except ImportError as error:
         lack = import_lack(error, "lightning", "pip install 'canthus[train]'")
         raise TrainingError(f"can't train: {lack}") from error
-    preset = PRESETS[arguments.preset]
-    recipe = _recipe(arguments, preset.recipe)
-    machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers)
-    check(arguments.output, recipe, machine, arguments.resume)
-    opened = []
-    for subset in (TRAINING, TESTING):
-        with progress(f"looking for every image of the {subset} subset") as report:
-            opened.append(open_see(arguments.see, subset, report if rank_zero_only.rank == 0 else _silence))
-    keep = machine.can_hold(Clips(opened[0]).size_in_memory)
-    training, testing = Clips(opened[0], arguments.seed, keep=keep), Clips(opened[1], middle=True, keep=keep)
-    if not arguments.encoder_weights and not arguments.resume and rank_zero_only.rank == 0:
-        print("the encoders start from random weights; --encoder-weights gives them others", file=sys.stderr)
-    train(
-        training,
-        testing,
-        opened[0].labels,
-        arguments.output,
-        replace(preset.config, image_size=training.image_size),
-        recipe,
-        seed=arguments.seed,
-        machine=machine,
-        resume=arguments.resume,
-        encoder_weights=arguments.encoder_weights,
-    )
+    start(arguments)
     return 0
-
-
-def _recipe(arguments: argparse.Namespace, recipe: Recipe) -> Recipe:
-    given = {name: getattr(arguments, name) for name in ("epochs", "batch", "learning_rate")}
-    return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
 
 def _default(name: str) -> str:
     paper, small = (getattr(PRESETS[preset].recipe, name) for preset in ("paper", "small"))
     return f"(default: {paper})" if paper == small else f"(default: {paper}, small {small})"
-
-
-def _silence(_done: int, _total: int) -> None:
-    pass
 
 
 def _whole(text: str) -> int:

@@ -27,13 +27,13 @@ PREFIX = "network."
 class Training(L.LightningModule):
     """A network that learns by a recipe. Everything random in an epoch follows from seed, epoch and process."""
 
-    def __init__(self, network: MCOENet, recipe: Recipe, seed: int, facts: dict[str, Any]) -> None:
-        """`facts` are plain values that go into checkpoints, for `resume.py` to compare."""
+    def __init__(self, network: MCOENet, recipe: Recipe, seed: int, settings: dict[str, Any]) -> None:
+        """`settings` are plain values that go into checkpoints, for `resume.py` to compare."""
         super().__init__()
         self.network = network
         self.begun = False
         self._recipe, self._seed = recipe, seed
-        self.save_hyperparameters(facts)
+        self.save_hyperparameters(settings)
         labels = network.output.out_features
         self._accuracy = MulticlassAccuracy(labels, average="micro")
         self._testing_loss = MeanMetric()

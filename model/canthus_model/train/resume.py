@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from canthus.errors import CheckpointError, TrainingError
 from canthus_model.checkpoint import load_network, read_checkpoint
-from canthus_model.config import NetworkConfig
 from canthus_model.train.checkpointing import LAST, LIGHTNING
+from canthus_model.train.settings import Settings
+
+_MAY_DIFFER = ("epochs", "encoder weights")
 
 
 def check_folder(folder: Path, resume: bool) -> None:
@@ -28,22 +30,56 @@ def check_folder(folder: Path, resume: bool) -> None:
         raise TrainingError(f"{last}: no such file, so there is nothing to go on with; leave out --resume to begin")
 
 
-def check_same_run(path: Path, facts: dict[str, Any], config: NetworkConfig, epochs: int) -> None:
-    """Raises CheckpointError if `path` isn't usable, TrainingError if it is of another run or of the last epoch."""
+@dataclass(frozen=True)
+class Begun:
+    """A run that can go on: what it was begun with, and how many of its epochs are finished."""
+
+    settings: Settings
+    finished: int
+
+
+def read_begun(path: Path) -> Begun:
+    """The run whose last checkpoint is `path`. Raises CheckpointError if that isn't usable."""
     content = read_checkpoint(path)
-    rest = content.get(LIGHTNING)
+    rest, finished = content.get(LIGHTNING), content.get("epoch")
     saved = rest.get("hyper_parameters") if isinstance(rest, dict) else None
-    finished = content.get("epoch")
-    if not isinstance(saved, dict) or not isinstance(finished, int):
+    if not isinstance(saved, dict) or type(finished) is not int:
         raise CheckpointError(f"{path}: not a checkpoint of canthus train, which can go on from its own")
-    for name, value in facts.items():
-        if saved.get(name) != value:
-            raise TrainingError(
-                f"{path}: this checkpoint was trained with {name} {saved.get(name)}; this run has {value}. "
-                "Give the options and the data set that it was begun with, or another folder with -o"
-            )
-    held = load_network(path, config.image_size).config
-    if replace(held, dropout=config.dropout) != config:  # weights don't tell the dropout; the facts do
-        raise CheckpointError(f"{path}: its network is of another size than it says; it has been tampered with")
+    try:
+        return Begun(Settings.from_dict(saved), finished)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: doesn't say what it was begun with ({error}); it is damaged") from error
+
+
+def check_epochs(path: Path, finished: int, epochs: int) -> None:
+    """Raises TrainingError if none is left to do."""
     if finished >= epochs:
         raise TrainingError(f"{path}: has all of its {epochs} epochs already; more --epochs would go on")
+
+
+def check_same_data(begun: Settings, see: Path, labels: Sequence[str], sequences: int) -> None:
+    """Raises TrainingError if the data set in `see` isn't the one that the run was begun on."""
+    remedy = "give the data set that it was begun on, or another folder with -o"
+    if tuple(labels) != begun.labels:
+        theirs, ours = ", ".join(begun.labels), ", ".join(labels)
+        raise TrainingError(f"{see}: its labels are {ours}; those of the run are {theirs}; {remedy}")
+    if sequences != begun.sequences:
+        raise TrainingError(
+            f"{see}: has {sequences} training sequences, and the run was begun on {begun.sequences}; {remedy}"
+        )
+
+
+def check_same_run(path: Path, settings: Settings) -> None:
+    """Raises CheckpointError if `path` isn't usable, TrainingError if it is of another run or of the last epoch."""
+    begun = read_begun(path)
+    saved, wanted = begun.settings.as_dict(), settings.as_dict()
+    for name in (name for name in wanted if name not in _MAY_DIFFER and saved[name] != wanted[name]):
+        raise TrainingError(
+            f"{path}: this checkpoint was trained with {name} {saved[name]}; this run has {wanted[name]}. "
+            "Give the options and the data set that it was begun with, or another folder with -o"
+        )
+    config = settings.config
+    held = load_network(path, config.image_size).config
+    if replace(held, dropout=config.dropout) != config:  # weights don't tell the dropout; the settings do
+        raise CheckpointError(f"{path}: its network is of another size than it says; it has been tampered with")
+    check_epochs(path, begun.finished, settings.recipe.epochs)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import tensorboard  # noqa: F401  Lightning would miss it only later
@@ -28,7 +27,8 @@ from canthus_model.train.machine import Machine
 from canthus_model.train.module import Training
 from canthus_model.train.recipe import Recipe
 from canthus_model.train.report import duration, on_terminal, quiet, report
-from canthus_model.train.resume import check_folder, check_same_run
+from canthus_model.train.resume import check_folder, check_same_run, read_begun
+from canthus_model.train.settings import Settings, sha256_of
 
 LOOK_EVERY = 5  # epochs, at the testing subset
 LOGS = "tensorboard"
@@ -61,7 +61,8 @@ def train(
         machine: what to train on; a GPU if there is one, unless told otherwise.
         resume: go on after the last epoch that `output` has; all else must be as it was begun, but for the
             number of epochs.
-        encoder_weights: torchvision's state dict of a ResNet-18, which all four encoders start from.
+        encoder_weights: torchvision's state dict of a ResNet-18, which all four encoders start from; of a run that
+            goes on, they did.
 
     Raises:
         TrainingError: it can't start or go on as asked; the loss or weights became NaN; a file can't be
@@ -71,12 +72,13 @@ def train(
     """
     machine = machine or Machine()
     check(output, recipe, machine, resume)
-    if recipe.batch > len(training):
-        raise TrainingError(f"a batch of {recipe.batch} exceeds the {len(training)} training sequences; give --batch")
+    check_batch(recipe.batch, len(training))
     last = output / LAST if resume else None
-    facts = _facts(labels, config, recipe, seed, len(training))
+    begun_from = sha256_of(encoder_weights) if encoder_weights else None
+    settings = Settings(config, recipe, seed, tuple(labels), len(training), begun_from)
     if last:
-        check_same_run(last, facts, config, recipe.epochs)
+        check_same_run(last, settings)
+        settings = replace(settings, encoder_weights=read_begun(last).settings.encoder_weights)
     torch.manual_seed(seed)
     network = MCOENet(config)
     if encoder_weights and not last:
@@ -85,7 +87,7 @@ def train(
     with quiet():
         if rank_zero_only.rank == 0:
             remove_partial(output)
-        module = Training(network, recipe, seed, facts)
+        module = Training(network, recipe, seed, settings.as_dict())
         trainer = L.Trainer(
             **machine.trainer_options,
             max_epochs=recipe.epochs,
@@ -113,11 +115,10 @@ def check(output: Path, recipe: Recipe, machine: Machine, resume: bool) -> None:
         check_folder(output, resume)
 
 
-def _facts(labels: Sequence[str], config: NetworkConfig, recipe: Recipe, seed: int, sequences: int) -> dict[str, Any]:
-    """What must be the same to go on: plain values, which checkpoints hold."""
-    facts = asdict(replace(config, image_size=list(config.image_size))) | asdict(recipe)
-    del facts["epochs"]
-    return facts | {"labels": list(labels), "seed": seed, "training sequences": sequences}
+def check_batch(batch: int, sequences: int) -> None:
+    """Raises TrainingError if there are too few training sequences for one batch."""
+    if batch > sequences:
+        raise TrainingError(f"a batch of {batch} exceeds the {sequences} training sequences; give --batch")
 
 
 def _fit(trainer: L.Trainer, module: Training, batches: Batches, last: Path | None) -> None:

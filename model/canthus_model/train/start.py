@@ -1,0 +1,81 @@
+"""What `canthus train` does before the first epoch: all that can be checked is, what takes least first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from canthus_model.progress import progress
+from canthus_model.see.annotation import TESTING, TRAINING, read_annotation
+from canthus_model.see.dataset import ANNOTATION, See, open_see
+from canthus_model.see.moments import Clips
+from canthus_model.train.checkpointing import LAST
+from canthus_model.train.encoder_weights import read_encoder_weights
+from canthus_model.train.machine import Machine
+from canthus_model.train.options import Chosen, begin, go_on
+from canthus_model.train.resume import check_epochs, check_same_data, read_begun
+from canthus_model.train.run import check, check_batch, train
+
+
+def start(arguments: argparse.Namespace) -> None:
+    """Train as the command line asks.
+
+    Raises:
+        TrainingError, CheckpointError, DataSetError: see `train`, `go_on` and `open_see`.
+    """
+    machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers)
+    chosen = _chosen(arguments, machine)
+    training, testing = (_open(arguments.see, subset) for subset in (TRAINING, TESTING))
+    keep = machine.can_hold(Clips(training).size_in_memory)
+    clips = Clips(training, chosen.seed, keep=keep)
+    if not arguments.encoder_weights and not arguments.resume and _is_first():
+        print("the encoders start from random weights; --encoder-weights gives them others", file=sys.stderr)
+    train(
+        clips,
+        Clips(testing, middle=True, keep=keep),
+        training.labels,
+        arguments.output,
+        replace(chosen.config, image_size=clips.image_size),
+        chosen.recipe,
+        seed=chosen.seed,
+        machine=machine,
+        resume=arguments.resume,
+        encoder_weights=arguments.encoder_weights,
+    )
+
+
+def _chosen(arguments: argparse.Namespace, machine: Machine) -> Chosen:
+    """What is to be trained, checked as far as options, checkpoint and annotation tell."""
+    last = arguments.output / LAST
+    begun = read_begun(last) if arguments.resume and last.exists() else None
+    chosen = go_on(arguments, begun.settings) if begun else begin(arguments)
+    check(arguments.output, chosen.recipe, machine, arguments.resume)
+    if begun:
+        check_epochs(last, begun.finished, chosen.recipe.epochs)
+    elif arguments.encoder_weights:
+        read_encoder_weights(chosen.config, arguments.encoder_weights)
+    annotation = read_annotation(arguments.see / ANNOTATION)
+    sequences = sum(entry.subset == TRAINING for entry in annotation.entries)
+    if begun:
+        check_same_data(begun.settings, arguments.see, annotation.labels, sequences)
+    if sequences:
+        check_batch(chosen.recipe.batch, sequences)
+    return chosen
+
+
+def _open(root: Path, subset: str) -> See:
+    with progress(f"looking for every image of the {subset} subset") as report:
+        return open_see(root, subset, report if _is_first() else _silence)
+
+
+def _is_first() -> bool:
+    """Whether this is the process that speaks, of those that train together."""
+    return rank_zero_only.rank == 0
+
+
+def _silence(_done: int, _total: int) -> None:
+    pass
