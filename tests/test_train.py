@@ -49,12 +49,22 @@ class Pictures(torch.utils.data.Dataset):
         return Sample(frame, event, torch.tensor(index % 7), torch.tensor(index))
 
 
-def run(folder, epochs=EPOCHS, training=None, config=SMALL, labels=LABELS, seed=0, resume=False, **recipe):
+def run(
+    folder, epochs=EPOCHS, training=None, testing=None, config=SMALL, labels=LABELS, seed=0, resume=False, **recipe
+):
     recipe = replace(SMALL_RECIPE, epochs=epochs, **{"batch": 4} | recipe)
     config = replace(config, image_size=SIZE)
     machine = Machine("cpu", workers=0)
     return train(
-        training or Pictures(), Pictures(7), labels, folder, config, recipe, seed=seed, machine=machine, resume=resume
+        training or Pictures(),
+        testing or Pictures(7),
+        labels,
+        folder,
+        config,
+        recipe,
+        seed=seed,
+        machine=machine,
+        resume=resume,
     )
 
 
@@ -148,7 +158,7 @@ def test_loss_falls(tmp_path, capsys):
     assert re.fullmatch(
         r"epoch 2 of 6: loss \d\.\d{3}, training accuracy \d+\.\d %, \d+\.\d s, left about \d+ s", lines[1]
     )
-    tested = [bool(re.search(r"testing WAR \d+\.\d %, UAR \d+\.\d %", line)) for line in lines]
+    tested = [bool(re.search(r"testing loss \d+\.\d{3}, testing WAR \d+\.\d %, UAR \d+\.\d %", line)) for line in lines]
     assert tested == [False] * 4 + [True, True]
     assert re.fullmatch(r".*save_6\.pth: 6 epochs, \d+ s\n", out)
 
@@ -258,6 +268,36 @@ def test_loss_that_is_none_stops_training(tmp_path):
     load_network(tmp_path / "last.pth")
 
 
+class Far(Pictures):
+    """Pictures far brighter than any that it was trained on."""
+
+    def __getitem__(self, key):
+        sample = super().__getitem__(key)
+        return sample._replace(frame=sample.frame.float() * 1e3)
+
+
+def test_a_testing_loss_far_beyond_the_training_loss_is_told_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("canthus_model.train.run.LOOK_EVERY", 1)
+    run(tmp_path / "far", epochs=3, testing=Far(7))
+    error = capsys.readouterr().err
+    losses = r"the testing loss is [\d,]+\.\d, and the training loss \d\.\d"
+    told = re.findall(rf"^epoch 1: {losses}: .*--learning-rate", error, re.M)
+    assert len(told) == error.count("are wild") == 1
+    run(tmp_path / "near", epochs=2)
+    assert "wild" not in capsys.readouterr().err
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(TrainingError, match="the loss became nan in epoch 1"):
+        run(tmp_path / "new" / "run", training=Pictures(broken_epoch=0))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes").touch()
+    with pytest.raises(TrainingError, match="the loss became nan in epoch 1"):
+        run(tmp_path / "run", training=Pictures(broken_epoch=0))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes"]
+
+
 def test_weights_that_are_not_finite_are_not_written(tmp_path):
     path = tmp_path / "last.pth"
     path.write_bytes(b"good")
@@ -308,7 +348,7 @@ def test_encoders_start_from_given_weights(tmp_path):
 
 
 def test_without_lightning(tmp_path, monkeypatch, capsys):
-    for name in [n for n in sys.modules if n.startswith("lightning.") or n.startswith("canthus_model.train.run")]:
+    for name in [n for n in sys.modules if n.startswith(("lightning.", "canthus_model.train."))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "lightning", None)
     assert main(["train", str(tmp_path), "-o", str(tmp_path / "run")]) == 2

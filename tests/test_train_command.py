@@ -1,17 +1,23 @@
 """`canthus train` as it is run: in processes of its own, killed, interrupted, and on damaged data."""
 
+import contextlib
+import fcntl
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
+import canthus_model.train.start  # noqa: E402, F401
 from canthus.cli import main  # noqa: E402
 from interrupts import listen  # noqa: E402
 from see_folder import make_see  # noqa: E402
@@ -19,6 +25,16 @@ from see_folder import make_see  # noqa: E402
 CANTHUS = Path(sys.executable).with_name("canthus")
 OPTIONS = ["--preset", "small", "--batch", "4", "--accelerator", "cpu"]
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """What is remembered of these tests' images is forgotten with them."""
+    folder = str(tmp_path_factory.mktemp("cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", folder)
+        patch.setitem(ONE_THREAD, "XDG_CACHE_HOME", folder)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +76,43 @@ def losses(text):
 def test_what_is_said(see, whole_run):
     folder, done = whole_run
     assert done.stdout.startswith(f"{folder / 'save_3.pth'}: 3 epochs, ")
-    lines = [line for line in done.stderr.splitlines() if "looking for every image" not in line]
+    lines = [line for line in done.stderr.splitlines() if "looking at every image" not in line]
     assert lines[0] == "the encoders start from random weights; --encoder-weights gives them others"
     assert [line[:12] for line in lines[1:]] == ["epoch 1 of 3", "epoch 2 of 3", "epoch 3 of 3"]
+
+
+def on_a_terminal(arguments, columns):
+    """What is written to a terminal so wide, as its lines come one after another."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = ONE_THREAD | {"TERM": "xterm", "COLUMNS": str(columns)}
+    process = subprocess.Popen(arguments, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    written = b""
+    with contextlib.suppress(OSError):  # as it is told that the other end was closed
+        while part := os.read(ours, 4096):
+            written += part
+    os.close(ours)
+    assert process.wait(60) == 0, written
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+    return [line for line in re.split(r"[\r\n]+", text) if line]
+
+
+def test_progress_fits_a_line_of_a_terminal(see, tmp_path):
+    lines = on_a_terminal(command(see, tmp_path, 2), 80)
+    assert all(len(line) <= 80 for line in lines if str(tmp_path) not in line), lines
+    told = "\n".join(lines)
+    assert re.search(r"epoch 1 of 2 .* 2/2 loss \d\.\d{3}", told) and "epoch 2 of 2 " in told
+    assert re.search(r"left about \d+ s", told)
+    assert "epoch 0" not in told.lower()
+    assert re.search(r"^epoch 2 of 2: loss \d\.\d{3}, testing \d+\.\d{3}; WAR \d+\.\d, UAR \d+\.\d %\s*$", told, re.M)
+
+
+def test_clips_that_are_left_out_are_told_once(see, tmp_path):
+    options = ["--batch", "3", "--workers", "0"]
+    done = subprocess.run(command(see, tmp_path, 2, *options), env=ONE_THREAD, capture_output=True, text=True)
+    told = "an epoch is 2 batches of 3: 2 of the 8 training sequences, others in each epoch, are left out\n"
+    assert done.stderr.count(told) == done.stderr.count("left out") == 1
 
 
 def test_two_processes_train_as_one_does(tmp_path):
@@ -106,18 +156,42 @@ def test_interrupted(see, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"last.pth", "weights.pth", "tensorboard"}
 
 
-def test_image_that_a_decoding_process_cannot_read(tmp_path, capsys):
+def broken(path):
+    path.write_bytes(b"\xff\xd8 no picture \xff\xd9")  # begins and ends as a JPEG does
+
+
+def of_another_size(path):
+    with Image.open(path) as image:
+        image.resize((128, 96)).save(path)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [(broken, "images that can't be decoded: "), (of_another_size, "images of another size than the first one, 64x48")],
+)
+def test_images_that_cannot_be_trained_with_are_told_before_training(tmp_path, capsys, spoil, message):
     see = make_see(tmp_path / "see", sequences=4, frames=8)
-    image = sorted((see / "frame").rglob("*_000_*/*.jpg"))
-    for path in image:
-        path.write_bytes(b"\xff\xd8 no picture \xff\xd9")  # begins and ends as a JPEG does
-    arguments = command(see, tmp_path / "run", 1, "--workers", "1")[1:]
-    # the first image tells the size of all, so it is looked at before training
-    for path in image[:1]:
-        path.write_bytes(sorted((see / "event").rglob("*_000_*/*.jpg"))[0].read_bytes())
-    assert main(arguments) == 2
+    spoil(sorted((see / "event").rglob("*.jpg"))[-1])
+    assert main(command(see, tmp_path / "new" / "run", 1)[1:]) == 2
+    error = capsys.readouterr().err
+    assert f"1 × {message}" in error and "epoch" not in error and "Traceback" not in error
+    assert not (tmp_path / "new").exists()
+
+
+def test_image_that_a_decoding_process_cannot_read(tmp_path, capsys, monkeypatch):
+    see = make_see(tmp_path / "see", sequences=4, frames=8)
+    start = sys.modules["canthus_model.train.start"]
+
+    def then_they_break(*arguments):
+        for path in see.rglob("*.jpg"):
+            broken(path)
+
+    monkeypatch.setattr(start, "check_images", then_they_break)
+    monkeypatch.setattr("canthus_model.see.moments.size_of", lambda path: (64, 48))
+    assert main(command(see, tmp_path / "new" / "run", 1, "--workers", "1")[1:]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch(r"canthus: error: .*\.jpg: not a readable image \(.*\); copy the data set again", last)
+    assert not (tmp_path / "new").exists()  # no empty folders, and no logs of nothing
 
 
 @pytest.mark.parametrize(
@@ -132,7 +206,7 @@ def test_data_set_that_is_not_whole(tmp_path, capsys, spoil, message):
     spoil(see)
     assert main(command(see, tmp_path / "run", 1)[1:]) == 2
     assert message in capsys.readouterr().err
-    assert list((tmp_path / "run").iterdir()) == []
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ LEFT_OUT = {
     "test_network.py": TORCH,
     "test_openvino.py": "OpenVINO is for x86",
     "test_see.py": TORCH,
+    "test_see_decoding.py": TORCH,
     "test_selective_scan_torch.py": TORCH,
     "test_synthesize_data_set.py": "renders for minutes, and not on a device",
     "test_synthesize_recording.py": "renders for minutes, and not on a device",

@@ -56,11 +56,17 @@ def image_path(folder: Path, number: int) -> Path:
     return folder / f"{number:05}.jpg"
 
 
-def open_see(root: Path | str, subset: str, report: Callable[[int, int], None] = lambda done, total: None) -> See:
+def open_see(
+    root: Path | str,
+    subset: str,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    ends: bool = True,
+) -> See:
     """Open the data set in `root`, and look for every image of `subset` ("training" or "testing").
 
-    Of each image only its first and last bytes are read, which tells a cut-off copy. `report` is called with
-    the sequences looked at and their number.
+    Of each image only its first and last bytes are read, which tells a cut-off copy; without `ends` none is opened,
+    for who decodes all of them next. `report` is called with the sequences looked at and their number.
 
     Raises:
         DataSetError: no data set, no sequence of this subset; images missing or cut off, an annotation that
@@ -77,7 +83,7 @@ def open_see(root: Path | str, subset: str, report: Callable[[int, int], None] =
     sequences = [Sequence(entry, find.of("frame", entry), find.of("event", entry)) for entry in entries]
     problems = Problems()
     for done, sequence in enumerate(sequences):
-        _check(sequence, problems)
+        _check(sequence, problems, ends)
         report(done + 1, len(sequences))
     problems.raise_any(root, "copy the data set again")
     return See(root, annotation.labels, tuple(sequences))
@@ -104,7 +110,7 @@ def _list(folder: Path) -> Iterable[Path]:
         raise DataSetError(f"{folder}: no such folder; a SEE folder holds emotion.json, frame/ and event/") from error
 
 
-def _check(sequence: Sequence, problems: Problems) -> None:
+def _check(sequence: Sequence, problems: Problems, ends: bool) -> None:
     for folder in (sequence.frame, sequence.event):
         try:
             present = {path.name for path in folder.iterdir()}
@@ -115,7 +121,7 @@ def _check(sequence: Sequence, problems: Problems) -> None:
         missing = [path for path in wanted if path.name not in present]
         if missing:
             problems.add("sequences with missing images", f"{missing[0]} (and {len(missing) - 1} more of it)")
-        for path in wanted:
+        for path in wanted if ends else []:
             if path.name in present and not _is_whole(path):
                 problems.add("images that are cut off or not JPEGs", str(path))
 

@@ -43,7 +43,7 @@ class Clips(torch.utils.data.Dataset[Sample]):
         self._see, self._seed, self._middle = see, seed, middle
         self._kept: dict[Path, NDArray[np.uint8]] | None = {} if keep else None
         self._places = {label: place for place, label in enumerate(see.labels)}
-        self._size = _resized(_size_of(image_path(see.sequences[0].frame, see.sequences[0].entry.segment[0])))
+        self._size = _resized(size_of(image_path(see.sequences[0].frame, see.sequences[0].entry.segment[0])))
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -100,11 +100,18 @@ class Clips(torch.utils.data.Dataset[Sample]):
         )
 
 
-def _size_of(path: Path) -> tuple[int, int]:
+def size_of(path: Path, *, decode: bool = False) -> tuple[int, int]:
+    """(width, height) of an image as it is on disk; to `decode` it shows whether all of it can be.
+
+    Raises:
+        DataSetError: it isn't a readable image, or Pillow isn't installed.
+    """
     with importing("PIL", "pip install 'canthus[see]'", DataSetError, "SEE can't be read: "):
         from PIL import Image
     try:
         with Image.open(path) as image:
+            if decode:
+                image.convert("L")
             return image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataSetError(f"{path}: not a readable image ({error}); copy the data set again") from error

@@ -23,6 +23,9 @@ what is in DIR:
   save_{epochs}.pth   after the last epoch, in the published format
   tensorboard/     loss and accuracy of each epoch: tensorboard --logdir DIR
 
+Before the first epoch every image is decoded once: one that can't be, or is of another size, is told then. What was
+found in order is remembered in ~/.cache/canthus (hashes alone), and not decoded again unless it changed.
+
 Every fifth epoch, and the last, is looked at with the testing subset, the middle clip of each sequence. That is
 for you to see; nothing is chosen by it.
 

@@ -9,6 +9,7 @@ import torch
 
 from canthus.errors import TrainingError
 from canthus_model.train.data import default_workers
+from canthus_model.workers import cores
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Machine:
     def decoders(self) -> int:
         """Decoding processes of each device."""
         return default_workers(self.devices) if self.workers is None else self.workers
+
+    @property
+    def checkers(self) -> int:
+        """Processes that look at every image before training, when nothing else runs."""
+        return cores() if self.workers is None else self.workers
 
     def can_hold(self, size: int) -> bool:
         """Whether each decoding process may hold so many bytes: all of a node's together half of its memory."""

@@ -67,8 +67,8 @@ class Training(L.LightningModule):
             )
         self._accuracy(logits, batch.label)
         size = len(batch.label)
-        self.log(LOSS, loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=size)
-        self.log(ACCURACY, self._accuracy, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
+        self.log(LOSS, loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
+        self.log(ACCURACY, self._accuracy, on_step=False, on_epoch=True, batch_size=size)
         return loss
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
@@ -82,7 +82,7 @@ class Training(L.LightningModule):
         confusion = self._confusion.compute()
         recalls = confusion.diag() / confusion.sum(1)
         self.log(TESTING_LOSS, self._testing_loss.compute())
-        self.log(WAR, confusion.diag().sum() / confusion.sum(), prog_bar=True)
-        self.log(UAR, recalls[confusion.sum(1) > 0].mean(), prog_bar=True)
+        self.log(WAR, confusion.diag().sum() / confusion.sum())
+        self.log(UAR, recalls[confusion.sum(1) > 0].mean())
         self._confusion.reset()
         self._testing_loss.reset()

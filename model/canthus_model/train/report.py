@@ -1,4 +1,4 @@
-"""Telling how far training is: Lightning's bar on a terminal, a line for each epoch elsewhere."""
+"""Telling how far training is: a bar on a terminal, a line for each epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import RichProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from canthus_model.train.module import ACCURACY, LOSS, UAR, WAR
-
-
-def report(epochs: int) -> L.Callback:
-    """What reports on a run of so many epochs, to stderr."""
-    return RichProgressBar(console_kwargs={"stderr": True}) if on_terminal() else EpochLines(epochs)
+from canthus_model.train.module import ACCURACY, LOSS, TESTING_LOSS, UAR, WAR
 
 
-def on_terminal() -> bool:
-    return sys.stderr.isatty()
+class Report(L.Callback):
+    """What is common to both: how long epochs take, and whether the testing subset was looked at."""
 
-
-class EpochLines(L.Callback):
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
         self._seconds: list[float] = []  # of this run's epochs
         self._tested = False
+
+    def say(self, text: str) -> None:
+        """Write a line to stderr."""
+        print(text, file=sys.stderr, flush=True)
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._begin = time.monotonic()
@@ -37,21 +36,98 @@ class EpochLines(L.Callback):
         self._tested = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        values = trainer.callback_metrics  # in all processes: they are gathered here
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}  # gathered in all processes
         self._seconds.append(time.monotonic() - self._begin)
-        line = (
-            f"epoch {trainer.current_epoch + 1} of {self._epochs}: loss {values[LOSS]:.3f}, "
-            f"training accuracy {values[ACCURACY]:.1%}, "
-        ).replace("%", " %")
-        if self._tested:
-            line += f"testing WAR {100 * values[WAR]:.1f} %, UAR {100 * values[UAR]:.1f} %, "
-            self._tested = False
-        left = self._epochs - trainer.current_epoch - 1
-        line += f"{self._seconds[-1]:.1f} s"
-        if left:
-            line += f", left about {duration(left * sum(self._seconds) / len(self._seconds))}"
+        tested, self._tested = self._tested, False
         if trainer.is_global_zero:
-            print(line, file=sys.stderr, flush=True)
+            self._tell_epoch(trainer.current_epoch + 1, values, tested)
+
+    def _tell_epoch(self, epoch: int, values: dict[str, float], tested: bool) -> None:
+        raise NotImplementedError
+
+    def _left(self, epoch: int) -> str:
+        """How long the epochs after this one will take, in words; nothing after the last."""
+        left = self._epochs - epoch
+        return f"left about {duration(left * sum(self._seconds) / len(self._seconds))}" if left else ""
+
+
+class EpochLines(Report):
+    """A line for each epoch."""
+
+    def _tell_epoch(self, epoch: int, values: dict[str, float], tested: bool) -> None:
+        parts = [f"loss {values[LOSS]:.3f}", f"training accuracy {100 * values[ACCURACY]:.1f} %"]
+        if tested:
+            parts += [f"testing loss {values[TESTING_LOSS]:.3f}"]
+            parts += [f"testing WAR {100 * values[WAR]:.1f} %, UAR {100 * values[UAR]:.1f} %"]
+        parts += [f"{self._seconds[-1]:.1f} s", self._left(epoch)]
+        self.say(f"epoch {epoch} of {self._epochs}: " + ", ".join(filter(None, parts)))
+
+
+class EpochBar(Report):
+    """One line that is written over and over, of this epoch; above it a line for each look at the testing subset."""
+
+    _REFRESH = 0.2  # seconds: to ask a GPU for the loss of a step makes it wait
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TextColumn("{task.fields[left]}"),
+        )
+        hidden = not trainer.is_global_zero
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, expand=True, disable=hidden)
+        self._task = self._bar.add_task("", loss="", left="")
+        self._refreshed = 0.0
+        self._bar.start()
+
+    def say(self, text: str) -> None:
+        """Write a line above the bar."""
+        self._bar.console.print(text, markup=False, highlight=False)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        super().on_train_epoch_start(trainer, module)
+        name = f"epoch {trainer.current_epoch + 1} of {self._epochs}"
+        self._bar.reset(self._task, description=name, total=trainer.num_training_batches)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: object, batch_index: int
+    ) -> None:
+        self._bar.update(self._task, completed=batch_index + 1)
+        if time.monotonic() - self._refreshed > self._REFRESH:
+            self._refreshed = time.monotonic()
+            self._bar.update(self._task, loss=f"loss {float(outputs['loss']):.3f}")
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._bar.reset(self._task, description="testing", total=sum(trainer.num_val_batches))
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: object, batch_index: int
+    ) -> None:
+        self._bar.update(self._task, completed=batch_index + 1)
+
+    def _tell_epoch(self, epoch: int, values: dict[str, float], tested: bool) -> None:
+        self._bar.update(self._task, left=self._left(epoch))
+        if tested:
+            losses = f"loss {values[LOSS]:.3f}, testing {values[TESTING_LOSS]:.3f}"
+            rates = f"WAR {100 * values[WAR]:.1f}, UAR {100 * values[UAR]:.1f} %"
+            self.say(f"epoch {epoch} of {self._epochs}: {losses}; {rates}")
+
+    def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
+        self._end()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.stop()
+
+
+def report(epochs: int) -> Report:
+    """What reports on a run of so many epochs, to stderr."""
+    return EpochBar(epochs) if sys.stderr.isatty() else EpochLines(epochs)
 
 
 def duration(seconds: float) -> str:

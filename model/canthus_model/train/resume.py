@@ -1,33 +1,17 @@
-"""Whether a run may begin in a folder, or go on there."""
+"""Whether what is in a folder is the run that is to go on."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from canthus.errors import CheckpointError, TrainingError
 from canthus_model.checkpoint import load_network, read_checkpoint
-from canthus_model.train.checkpointing import LAST, LIGHTNING
+from canthus_model.train.checkpointing import LIGHTNING
 from canthus_model.train.settings import Settings
 
 _MAY_DIFFER = ("epochs", "encoder weights")
-
-
-def check_folder(folder: Path, resume: bool) -> None:
-    """Raises TrainingError if `folder` can't be written, holds a run already, or no run to resume."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise TrainingError(f"{folder}: can't be written ({error.strerror}); give a folder with -o") from error
-    last = folder / LAST
-    if last.exists() and not resume:
-        raise TrainingError(f"{last}: holds a run already; go on with --resume, or give another folder with -o")
-    if resume and not last.exists():
-        raise TrainingError(f"{last}: no such file, so there is nothing to go on with; leave out --resume to begin")
 
 
 @dataclass(frozen=True)

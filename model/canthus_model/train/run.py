@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,16 +23,17 @@ from canthus_model.network import MCOENet
 from canthus_model.see.moments import Sample
 from canthus_model.train.checkpointing import LAST, PublishedFormat, SaveEveryEpoch, final_name, remove_partial
 from canthus_model.train.data import Batches, unwrapped
+from canthus_model.train.doubts import Doubts
 from canthus_model.train.encoder_weights import start_encoders
+from canthus_model.train.folder import LOGS, check_folder, run_folder
 from canthus_model.train.machine import Machine
 from canthus_model.train.module import Training
 from canthus_model.train.recipe import Recipe
-from canthus_model.train.report import duration, on_terminal, quiet, report
-from canthus_model.train.resume import check_folder, check_same_run, read_begun
+from canthus_model.train.report import duration, quiet, report
+from canthus_model.train.resume import check_same_run, read_begun
 from canthus_model.train.settings import Settings, sha256_of
 
 LOOK_EVERY = 5  # epochs, at the testing subset
-LOGS = "tensorboard"
 _ALONE_SECONDS = 10  # that the other processes may take to end
 
 
@@ -84,10 +86,13 @@ def train(
     if encoder_weights and not last:
         start_encoders(network, encoder_weights)
     begin = time.monotonic()
-    with quiet():
-        if rank_zero_only.rank == 0:
+    first = rank_zero_only.rank == 0
+    with quiet(), run_folder(output) if first else contextlib.nullcontext():
+        if first:
             remove_partial(output)
         module = Training(network, recipe, seed, settings.as_dict())
+        told = report(recipe.epochs)
+        doubts = Doubts(len(labels), told.say)
         trainer = L.Trainer(
             **machine.trainer_options,
             max_epochs=recipe.epochs,
@@ -95,10 +100,10 @@ def train(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             logger=TensorBoardLogger(output, name=LOGS, version="", default_hp_metric=False),
-            callbacks=[SaveEveryEpoch(output, recipe.epochs), report(recipe.epochs), LearningRateMonitor("epoch")],
+            callbacks=[SaveEveryEpoch(output, recipe.epochs), told, doubts, LearningRateMonitor("epoch")],
             plugins=[PublishedFormat()],
             enable_model_summary=False,
-            enable_progress_bar=on_terminal(),
+            enable_progress_bar=False,
         )
         batches = Batches(training, testing, recipe.batch, seed, machine.decoders, machine.on_gpu)
         _fit(trainer, module, batches, last)

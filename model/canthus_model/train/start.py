@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from canthus_model.progress import progress
 from canthus_model.see.annotation import TESTING, TRAINING, read_annotation
-from canthus_model.see.dataset import ANNOTATION, See, open_see
+from canthus_model.see.dataset import ANNOTATION, open_see
+from canthus_model.see.decoding import check_images
 from canthus_model.see.moments import Clips
 from canthus_model.train.checkpointing import LAST
 from canthus_model.train.encoder_weights import read_encoder_weights
@@ -25,15 +25,18 @@ def start(arguments: argparse.Namespace) -> None:
     """Train as the command line asks.
 
     Raises:
-        TrainingError, CheckpointError, DataSetError: see `train`, `go_on` and `open_see`.
+        TrainingError, CheckpointError, DataSetError: see `train`, `go_on`, `open_see` and `check_images`.
     """
     machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers)
     chosen = _chosen(arguments, machine)
-    training, testing = (_open(arguments.see, subset) for subset in (TRAINING, TESTING))
+    training, testing = (open_see(arguments.see, subset, ends=False) for subset in (TRAINING, TESTING))
+    if _is_first():
+        with progress("looking at every image") as report:
+            check_images((training, testing), machine.checkers, report)
     keep = machine.can_hold(Clips(training).size_in_memory)
     clips = Clips(training, chosen.seed, keep=keep)
-    if not arguments.encoder_weights and not arguments.resume and _is_first():
-        print("the encoders start from random weights; --encoder-weights gives them others", file=sys.stderr)
+    if _is_first():
+        _tell(chosen, len(clips), arguments)
     train(
         clips,
         Clips(testing, middle=True, keep=keep),
@@ -67,15 +70,18 @@ def _chosen(arguments: argparse.Namespace, machine: Machine) -> Chosen:
     return chosen
 
 
-def _open(root: Path, subset: str) -> See:
-    with progress(f"looking for every image of the {subset} subset") as report:
-        return open_see(root, subset, report if _is_first() else _silence)
+def _tell(chosen: Chosen, sequences: int, arguments: argparse.Namespace) -> None:
+    """What to know of a run before it begins."""
+    if left_out := sequences % chosen.recipe.batch:
+        print(
+            f"an epoch is {sequences // chosen.recipe.batch} batches of {chosen.recipe.batch}: {left_out} of the "
+            f"{sequences} training sequences, others in each epoch, are left out",
+            file=sys.stderr,
+        )
+    if not arguments.encoder_weights and not arguments.resume:
+        print("the encoders start from random weights; --encoder-weights gives them others", file=sys.stderr)
 
 
 def _is_first() -> bool:
     """Whether this is the process that speaks, of those that train together."""
     return rank_zero_only.rank == 0
-
-
-def _silence(_done: int, _total: int) -> None:
-    pass
