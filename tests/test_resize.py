@@ -58,6 +58,32 @@ def test_sensors_in_one_call_of_pillow(size, box, new_size):
     np.testing.assert_array_equal(Resize(*size, box, *new_size)(image), expected)
 
 
+def turned(image, mirrored, quarters):
+    """As numpy does it: mirrored left to right, then turned clockwise by quarters."""
+    return np.rot90(np.fliplr(image) if mirrored else image, -quarters)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(case=resizes(), mirrored=st.booleans(), quarters=st.integers(0, 3), levels=st.sampled_from([2, 256]))
+@example(case=(1, 1, (0, 0, 1, 1), 1, 1), mirrored=True, quarters=1, levels=256)
+@example(case=(1, 90, (0, 0, 1, 90), 120, 1), mirrored=False, quarters=3, levels=2)
+@example(case=(90, 1, (0, 0, 90, 1), 1, 120), mirrored=True, quarters=3, levels=2)
+@example(case=(99, 98, (0, 0, 99, 98), 10, 120), mirrored=False, quarters=1, levels=256)
+def test_a_turned_box_is_what_pillow_makes_of_pixels_that_were_turned_before(case, mirrored, quarters, levels):
+    width, height, box, new_width, new_height = case
+    image = make_image(width, height, levels=levels)
+    left, top, right, bottom = box
+    pixels = np.ascontiguousarray(turned(image[top:bottom, left:right], mirrored, quarters))
+    resized = Resize(width, height, box, new_width, new_height, mirrored, quarters)(image)
+    np.testing.assert_array_equal(resized, pillow(pixels, (0, 0, *pixels.shape[::-1]), new_width, new_height))
+
+
+@pytest.mark.parametrize("quarters", [-1, 4])
+def test_other_turns_are_refused(quarters):
+    with pytest.raises(ValueError, match="quarters"):
+        Resize(60, 40, (0, 0, 60, 40), 10, 10, False, quarters)
+
+
 @pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
 def test_a_flat_image_stays_flat(level):
     assert (Resize(346, 260, (3, 5, 300, 201), 97, 61)(np.full((260, 346), level, np.uint8)) == level).all()

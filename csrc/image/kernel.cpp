@@ -60,10 +60,10 @@ static void row(const std::int16_t* pixels, const int* first, const std::int16_t
   }
 }
 
-static void column(const std::uint8_t* rows, const std::int32_t* weights, int taps, int width,
-                   std::int32_t* sums, std::uint8_t* out) {
+static void column(const std::uint8_t* rows, std::size_t row_bytes, const std::int32_t* weights, int taps,
+                   int width, std::int32_t* sums, std::uint8_t* out) {
   for (int i = 0; i < width; ++i) sums[i] = half;
-  for (int k = 0; k < taps; ++k, rows += width)
+  for (int k = 0; k < taps; ++k, rows += row_bytes)
     for (int i = 0; i < width; ++i) sums[i] += weights[k] * rows[i];
   for (int i = 0; i < width; ++i) out[i] = rounded(sums[i]);
 }

@@ -1,5 +1,6 @@
 // What of resizing is compiled once for each instruction set.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 namespace canthus::image {
@@ -15,9 +16,9 @@ struct Kernel {
   // out[i] is the weighted sum of `taps` pixels from first[i] on; pixels and weights are pairs.
   void (*row)(const std::int16_t* pixels, const int* first, const std::int16_t* weights, int taps, int width,
               std::uint8_t* out);
-  // out[i] is the weighted sum of `taps` rows; `sums` is to work in.
-  void (*column)(const std::uint8_t* rows, const std::int32_t* weights, int taps, int width,
-                 std::int32_t* sums, std::uint8_t* out);
+  // out[i] is the weighted sum of `taps` rows, which are row_bytes apart; `sums` is to work in.
+  void (*column)(const std::uint8_t* rows, std::size_t row_bytes, const std::int32_t* weights, int taps,
+                 int width, std::int32_t* sums, std::uint8_t* out);
 };
 
 const Kernel* const* all_kernels();  // fastest first, ends with null; some may not run here

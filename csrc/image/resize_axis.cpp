@@ -7,7 +7,7 @@
 
 namespace canthus {
 
-ResizeAxis::ResizeAxis(int size_in, int size_out, int taps_multiple) : first(size_out) {
+ResizeAxis::ResizeAxis(int size_in, int size_out, int taps_multiple, bool reversed) : first(size_out) {
   const double scale = static_cast<double>(size_in) / size_out;
   const double reach = std::max(scale, 1.0);  // of the triangle, in source pixels to either side
   taps = static_cast<int>(std::ceil(reach)) * 2 + 1;
@@ -23,9 +23,9 @@ ResizeAxis::ResizeAxis(int size_in, int size_out, int taps_multiple) : first(siz
       triangle[k] = std::max(1.0 - std::abs((k + begin - center + 0.5) * (1.0 / reach)), 0.0);
       total += triangle[k];
     }
-    first[i] = begin;
+    first[i] = reversed ? size_in - end : begin;
     for (int k = 0; k < end - begin; ++k)
-      weights[static_cast<size_t>(i) * taps + k] =
+      weights[static_cast<size_t>(i) * taps + (reversed ? end - begin - 1 - k : k)] =
           static_cast<int32_t>(0.5 + triangle[k] / total * (1 << image::one_bits));
   }
 }

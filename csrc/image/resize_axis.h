@@ -10,9 +10,9 @@ struct Box {
 };
 
 // Along one axis, out[i] is the sum of weights[i * taps + k] * in[first[i] + k] over k; behind the end of
-// `in`, weights are 0.
+// `in`, weights are 0. With `reversed`, out is as if `in` had been given from its end to its beginning.
 struct ResizeAxis {
-  ResizeAxis(int size_in, int size_out, int taps_multiple);
+  ResizeAxis(int size_in, int size_out, int taps_multiple, bool reversed = false);
   int taps;
   std::vector<int> first;
   std::vector<int32_t> weights;  // fixed point, see image::one_bits

@@ -15,14 +15,21 @@ namespace {
 
 using Image = py::array_t<uint8_t, py::array::c_style>;
 
+Turn checked_turn(bool mirrored, int quarters) {
+  if (quarters < 0 || quarters > 3) throw std::invalid_argument("a picture is turned by 0 to 3 quarters");
+  return {mirrored, quarters};
+}
+
 // Holds scratch memory, and the GIL is let go while it works: so it needs a lock of its own.
 struct SharedResize {
-  SharedResize(int source_width, int source_height, std::tuple<int, int, int, int> box, int width, int height)
+  SharedResize(int source_width, int source_height, std::tuple<int, int, int, int> box, int width, int height,
+               bool mirrored, int quarters)
       : source_width(source_width),
         source_height(source_height),
         width(width),
         height(height),
-        resize(checked_box(source_width, source_height, box, width, height), width, height) {}
+        resize(checked_box(source_width, source_height, box, width, height), width, height,
+               checked_turn(mirrored, quarters)) {}
   const py::ssize_t source_width, source_height, width, height;
   std::mutex mutex;
   Resize resize;
@@ -48,8 +55,9 @@ Image resized(SharedResize& self, const Image& image, std::optional<Image> out) 
 
 void add_image(py::module_& m) {
   py::class_<SharedResize>(m, "Resize")
-      .def(py::init<int, int, std::tuple<int, int, int, int>, int, int>(), py::arg("source_width"),
-           py::arg("source_height"), py::arg("box"), py::arg("width"), py::arg("height"))
+      .def(py::init<int, int, std::tuple<int, int, int, int>, int, int, bool, int>(), py::arg("source_width"),
+           py::arg("source_height"), py::arg("box"), py::arg("width"), py::arg("height"),
+           py::arg("mirrored") = false, py::arg("quarters") = 0)
       .def("__call__", &resized, py::arg("image").noconvert(), py::arg("out").noconvert() = py::none());
 }
 
