@@ -15,7 +15,8 @@ from test_stream import SENSOR, make_recording
 class Recorded:
     """A recording of so many seconds; a live one sleeps as a camera does."""
 
-    def __init__(self, seconds=1.0, sensor=SENSOR, is_live=False, breaks_off=False):
+    def __init__(self, seconds=1.0, sensor=SENSOR, is_live=False, breaks_off=False, view=None):
+        self.view = view or canthus.View()
         self.sensor, self.is_live, self.breaks_off = sensor, is_live, breaks_off
         self.events, frames = make_recording(seconds)
         height, width = sensor[::-1]

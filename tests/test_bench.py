@@ -14,6 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from canthus import View
+from canthus._native import Resize
 from canthus.bench.content import Loop, recorded
 from canthus.bench.measure import measure_engine
 from canthus.bench.settings import Settings
@@ -44,7 +46,7 @@ class Engine(StandInEngine):
         return answer
 
 
-def small_loop(frames_per_second=100, frames=50, sensor=(34, 26), events=20):
+def small_loop(frames_per_second=100, frames=50, sensor=(34, 26), events=20, view=None):
     """Little to do, so that the machine is no part of what is measured."""
     random = np.random.default_rng(0)
     times = [round(i * 1e6 / frames_per_second) for i in range(1, frames + 1)]
@@ -57,6 +59,7 @@ def small_loop(frames_per_second=100, frames=50, sensor=(34, 26), events=20):
         Events(t, x, y, random.integers(0, 2, count).astype(np.uint8)),
         [Frame(i, at) for i, at in zip(image, times, strict=True)],
         "small",
+        view,
     )
 
 
@@ -127,6 +130,18 @@ def test_faults_are_put_in_and_the_books_balance():
     assert result.passed, result.checks
     assert {check.name for check in result.checks} == {"answered", "books balance"}
     assert result.ledgers["packets"].ended.keys() >= {"malformed"} and result.figures["missed_frames"] > 0
+
+
+@pytest.mark.wall_time
+def test_what_is_measured_is_seen_through_the_view():
+    engine, loop = Engine(), small_loop(view=View((3, 4, 20, 15), 90, True))
+    result = measure(engine, loop)
+    assert result.passed, result.checks
+    frames = [packet.image for _, packet in zip(range(100), loop, strict=False) if isinstance(packet, Frame)]
+    resize = Resize(34, 26, (3, 4, 23, 19), 10, 10, True, 1)
+    shown = {resize(np.ascontiguousarray(frame)).tobytes() for frame in frames}
+    assert {frame.tobytes() for frame, _, _ in engine.reacted[:20] + engine.reacted[-20:]} <= shown
+    assert "View(roi=(3, 4, 20, 15), rotate=90, mirror=True)" in result.settings["content"]
 
 
 @pytest.mark.wall_time

@@ -317,7 +317,7 @@ def test_a_sensor_that_can_not_be_is_told_at_once():
 class Recorded:
     """A recording in memory."""
 
-    is_live, sensor = False, SENSOR
+    is_live, sensor, view = False, SENSOR, canthus.View()
 
     def __init__(self, events, frames):
         self.packets, begin = [], 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import canthus
-from canthus import EngineError, EventError, FrameError, Stream
+from canthus import EngineError, EventError, FrameError, Stream, View, ViewError
 from canthus._native import EventWindow, Resize
 
 SENSOR = (34, 26)
@@ -247,7 +247,7 @@ def test_roi_is_the_largest_centred_rectangle_of_the_engines_aspect(sensor, imag
 
 def test_roi_may_be_given():
     engine = StandInEngine()
-    stream = Stream(engine, SENSOR, roi=(5, 6, 10, 10))
+    stream = Stream(engine, SENSOR, View(roi=(5, 6, 10, 10)))
     image = np.random.default_rng(0).integers(0, 256, SENSOR[::-1]).astype(np.uint8)
     stream.push_frame(image, 0)
     stream.push_frame(image.T.copy().T, SPAN_US)  # rows needn't lie one after the other
@@ -256,8 +256,8 @@ def test_roi_may_be_given():
 
 @pytest.mark.parametrize("roi", [(0, 0, 35, 10), (-1, 0, 10, 10), (0, 0, 0, 10), (0, 20, 10, 10)])
 def test_roi_outside_the_sensor_is_refused(roi):
-    with pytest.raises(FrameError, match="roi"):
-        Stream(StandInEngine(), SENSOR, roi)
+    with pytest.raises(ViewError, match="roi"):
+        Stream(StandInEngine(), SENSOR, View(roi))
 
 
 GOOD = np.zeros(SENSOR[::-1], np.uint8)
@@ -371,7 +371,7 @@ def test_watch_prepares_after_each_answer_was_taken():
     events, frames = make_recording()
 
     class Source:
-        sensor = SENSOR
+        sensor, view = SENSOR, View()
         is_live = False
 
         def __iter__(self):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from canthus import Events, Frame, Images, Stream
+from canthus import Events, Frame, Images, Stream, View
 from canthus.live.answering import Answering
 from canthus.live.delivery import Delivery
 from canthus.live.inbox import Inbox
@@ -33,6 +33,7 @@ class Source:
 
     sensor = SENSOR
     is_live = False
+    view = View()
 
     def __init__(self, seconds=2.1, start_us=10**15, seed=0, images=False, per_second=30_000):
         random = np.random.default_rng(seed)

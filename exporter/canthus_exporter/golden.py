@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from canthus._native import Resize
 from canthus.parts import ENCODERS
-from canthus.stream import centred
 from canthus.verify import Golden
+from canthus.view import centred
 from canthus_model.network import MCOENet
 from canthus_model.see.names import LIGHTINGS
 

@@ -29,6 +29,7 @@ from canthus.errors import (
     RecordingError,
     SourceError,
     TrainingError,
+    ViewError,
 )
 
 # From 1.29 on, ONNX Runtime reports every session to its maker, and keeps an id of the device in the user's home,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from canthus.sources.opening import open
     from canthus.sources.watch import watch
     from canthus.stream import Stream
+    from canthus.view import View
 
 _HOMES = {
     "Answer": "engine",
@@ -61,6 +63,7 @@ _HOMES = {
     "LiveStream": "live.stream",
     "Source": "sources",
     "Stream": "stream",
+    "View": "view",
     "load": "backends",
     "open": "sources.opening",
     "read_bundle": "bundle",
@@ -97,6 +100,8 @@ __all__ = [
     "SourceError",
     "Stream",
     "TrainingError",
+    "View",
+    "ViewError",
     "load",
     "open",
     "read_bundle",

@@ -25,6 +25,10 @@ class FrameError(Error):
     """A frame has the wrong size or type, or an earlier time than the one before."""
 
 
+class ViewError(Error):
+    """How a camera is mounted was told in a way that makes no sense, or in a file that can't be read or written."""
+
+
 class LiveError(Error):
     """A live stream can't be set up as asked."""
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from canthus._native import EventWindow, Resize
 from canthus.engine import Answer, Engine, Features
-from canthus.errors import EventError, FrameError
+from canthus.errors import EventError, FrameError, ViewError
 from canthus.events import Events, as_events, prepare
 from canthus.expression import Expression
 from canthus.images import check_grey
+from canthus.view import View
 
 Image = NDArray[np.uint8]
 
@@ -57,28 +58,32 @@ class Stream:
     Args:
         engine: a loaded bundle; several streams may share one.
         sensor: (width, height) in pixels.
-        roi: (left, top, width, height) of the part that shows the eye, in pixels; None takes the largest
-            centred rectangle of the engine's aspect.
+        view: how the camera is mounted; None is `View()`, upright and read in the middle.
 
     Raises:
-        FrameError: the sensor or roi is empty, or the roi lies outside the sensor.
+        FrameError: the sensor is empty.
+        ViewError: the view's roi lies outside the sensor.
     """
 
     def __init__(
         self,
         engine: Engine,
         sensor: tuple[int, int] = (346, 260),
-        roi: tuple[int, int, int, int] | None = None,
+        view: View | None = None,
     ) -> None:
         self.engine = engine
         self.sensor = sensor
-        height, width = engine.image_size
-        self.roi = centred(sensor, (width, height)) if roi is None else roi
+        self.view = View() if view is None else view
+        if not isinstance(self.view, View):
+            raise ViewError(f"the view is a {type(view).__name__}, not a canthus.View; give View(roi=...)")
+        self.roi = self.view.region(sensor, engine.image_size)
+        """(left, top, width, height) of the part that is read, in the sensor's own pixels."""
         left, top, roi_width, roi_height = self.roi
         box = (left, top, left + roi_width, top + roi_height)
+        height, width = engine.image_size
         try:
             self._window = EventWindow(*sensor, engine.event_contribution, engine.event_neutral, _KEPT_US, _KEPT_EVENTS)
-            self._resize = Resize(*sensor, box, width, height)
+            self._resize = Resize(*sensor, box, width, height, self.view.mirror, self.view.rotate // 90)
         except ValueError as error:
             raise FrameError(f"sensor {sensor} and roi {self.roi}: {error}") from error
         self._event_image = np.empty((sensor[1], sensor[0]), np.uint8)
@@ -264,10 +269,3 @@ class Stream:
             f"event {i} of the packet is at x = {x}, y = {y}, outside the sensor of {width} x {height}; "
             "tell Stream the sensor that the events come from"
         )
-
-
-def centred(sensor: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The largest centred rectangle (left, top, width, height) of an aspect (width, height) in a sensor."""
-    width = min(sensor[0], round(sensor[1] * aspect[0] / aspect[1]))
-    height = min(sensor[1], round(sensor[0] * aspect[1] / aspect[0]))
-    return (sensor[0] - width) // 2, (sensor[1] - height) // 2, width, height

@@ -16,6 +16,7 @@ from canthus.events import Events
 from canthus.sources import Frame, Images, Packet
 from canthus.sources.faults import Arrival
 from canthus.sources.opening import open as open_source
+from canthus.view import View
 
 PACKET_US = 4000
 """How much time one packet of events spans, as a camera's driver gives them."""
@@ -35,13 +36,22 @@ class Loop:
         events: of one lap; times in (0, period_us].
         frames: likewise; the last is at period_us.
         name: what it is, so that measurements of the same content can be told.
+        view: how the camera is mounted; None is `View()`.
     """
 
     is_live = False
 
-    def __init__(self, sensor: tuple[int, int], events: Events, frames: list[Frame | Images], name: str) -> None:
+    def __init__(
+        self,
+        sensor: tuple[int, int],
+        events: Events,
+        frames: list[Frame | Images],
+        name: str,
+        view: View | None = None,
+    ) -> None:
         self.sensor = sensor
-        self.name = name
+        self.view = View() if view is None else view
+        self.name = name if self.view == View() else f"{name}, seen through {self.view}"
         self.period_us = frames[-1].time_us
         self.frames_per_second = len(frames) * 1e6 / self.period_us
         self.events_per_second = len(events.t) * 1e6 / self.period_us
@@ -74,7 +84,7 @@ class Loop:
         return lap, before + 1
 
 
-def made_up(settings: Settings) -> Loop:
+def made_up(settings: Settings, view: View | None = None) -> Loop:
     """About a second of noise on a DAVIS346: every pixel as likely to change as another, at any time."""
     random = np.random.default_rng(settings.seed)
     frames = max(2, round(settings.frames_per_second))
@@ -92,10 +102,11 @@ def made_up(settings: Settings) -> Loop:
         ),
         [Frame(image, t) for image, t in zip(images, times, strict=True)],
         f"made up, seed {settings.seed}",
+        view,
     )
 
 
-def recorded(path: Path | str) -> Loop:
+def recorded(path: Path | str, view: View | None = None) -> Loop:
     """The first ten seconds of a recording, or of a sequence of SEE.
 
     Raises:
@@ -126,6 +137,7 @@ def recorded(path: Path | str) -> Loop:
         events._replace(t=events.t - begin_us),
         [_moved_frame(frame, -begin_us) for frame in frames],
         f"recording {_digest(events, frames)}",
+        view,
     )
 
 

@@ -21,6 +21,7 @@ from canthus.bench.watch import Watch
 from canthus.engine import Engine
 from canthus.live.stream import LiveStream
 from canthus.sources.faulty import FaultySource
+from canthus.view import View
 
 _SOON_NS = 20_000_000
 _DRAIN_SECONDS = 1.0
@@ -42,6 +43,7 @@ def measure(
     settings: Settings | None = None,
     recording: Path | str | None = None,
     progress: Progress | None = None,
+    view: View | None = None,
 ) -> Result:
     """Push frames and events into a `LiveStream` as a camera does, and measure when its answers come.
 
@@ -50,13 +52,15 @@ def measure(
         settings: the load; None is that of `Settings()`.
         recording: an AEDAT4 recording or SEE sequence folder to push, over and over; None: made-up content.
         progress: is told how it goes.
+        view: how the camera is mounted; None is `View()`.
 
     Raises:
         Error: the bundle or recording can't be read, or the settings make no sense.
     """
     settings = settings or Settings()
     engine = canthus.load(bundle, threads=settings.threads)
-    return measure_engine(engine, settings, made_up(settings) if recording is None else recorded(recording), progress)
+    loop = made_up(settings, view) if recording is None else recorded(recording, view)
+    return measure_engine(engine, settings, loop, progress)
 
 
 def measure_engine(engine: Engine, settings: Settings, loop: Loop, progress: Progress | None = None) -> Result:
@@ -74,7 +78,7 @@ def measure_engine(engine: Engine, settings: Settings, loop: Loop, progress: Pro
 
     total_seconds = (end_ns - start_ns) / 1e9
     tell = None if progress is None else lambda seconds: progress(seconds, total_seconds, tally.snapshot())
-    live = LiveStream(engine, loop.sensor, on_expression=take, deadline_us=settings.deadline_us)
+    live = LiveStream(engine, loop.sensor, loop.view, on_expression=take, deadline_us=settings.deadline_us)
     with live, Watch(total_seconds, tell) as watch:
         begun = time.process_time(), time.thread_time()
         if settings.flat_out:

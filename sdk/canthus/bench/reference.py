@@ -24,7 +24,7 @@ class Reference:
         self._answers: dict[int, bytes] = {}
         self._span_us, self._near_us = engine.span_us, engine.window_us
         self._left_out: deque[int] = deque()
-        stream = Stream(engine, loop.sensor)
+        stream = Stream(engine, loop.sensor, loop.view)
         frame: Frame | Images | None = None
         for at_us, packet in loop.arrivals():
             if isinstance(packet, Events):

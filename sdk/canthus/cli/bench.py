@@ -19,6 +19,7 @@ from canthus.bench.settings import Settings, parse_duration, parse_percent
 from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
 from canthus.cli.engine_options import add_engine_options, tell_backend
+from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import BenchError
 from canthus.sources.faulty import FAULTS
 from canthus.whole_file import whole_file
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     every = ",".join(FAULTS)
     parser.add_argument("--faults", nargs="?", const=every, metavar="KINDS", help=f"put in, of {every} (default: all)")
     parser.add_argument("--deadline", default="100ms", help="a later answer is a miss (default: 100ms)")
+    add_view_options(parser)
     add_engine_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures; a later run's baseline")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with plots (HTML)")
@@ -61,11 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     most = parse_percent(arguments.max_regression)
+    view = view_of(arguments)
     for path in (arguments.json, arguments.report):
         _check_writable(path)
     baseline = None if arguments.baseline is None else read_baseline(arguments.baseline)
     engine = canthus.load(arguments.bundle, arguments.backend, settings.threads)
-    loop = made_up(settings) if arguments.recording is None else recorded(arguments.recording)
+    loop = made_up(settings, view) if arguments.recording is None else recorded(arguments.recording, view)
     if baseline is not None:
         check_alike(conditions(settings, loop), baseline)
 

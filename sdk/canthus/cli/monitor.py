@@ -9,6 +9,7 @@ from pathlib import Path
 
 import canthus
 from canthus.cli.engine_options import add_engine_options, tell_backend
+from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import SourceError
 from canthus.monitor.monitor import Monitor
 from canthus.monitor.repeated import Repeated
@@ -39,14 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loop", action="store_true", help="begin a recording again at its end")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=int, default=8765, help="to listen at; 0 for a free one (default: 8765)")
+    add_view_options(parser)
     add_engine_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    view = view_of(arguments)
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     title = f"{Path(arguments.bundle).name} on {Path(arguments.source).name}"
     with (
-        canthus.open(arguments.source) as source,
+        canthus.open(arguments.source, view=view) as source,
         Monitor(engine, _repeated(source) if arguments.loop else source, title) as monitor,
         PageServer(monitor, arguments.host, arguments.port) as server,
     ):

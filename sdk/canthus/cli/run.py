@@ -11,6 +11,7 @@ import numpy as np
 
 import canthus
 from canthus.cli.engine_options import add_engine_options, tell_backend
+from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import SourceError
 from canthus.expression import Expression
 from canthus.live.health import Health
@@ -37,13 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leave it out",
     )
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
+    add_view_options(parser)
     add_engine_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    view = view_of(arguments)
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     latencies = []
-    with canthus.open(arguments.source, arguments.camera) as source:
+    with canthus.open(arguments.source, arguments.camera, view=view) as source:
         tell_backend(engine)
         if camera := getattr(source, "camera", None):
             print(f"camera {camera}", file=sys.stderr)

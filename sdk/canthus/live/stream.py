@@ -23,6 +23,7 @@ from canthus.live.health import Health
 from canthus.live.inbox import Inbox
 from canthus.sources import Frame, Packet
 from canthus.stream import Stream
+from canthus.view import View
 
 
 class LiveStream:
@@ -39,7 +40,7 @@ class LiveStream:
                 live.push_frame(image, t)
 
     Args:
-        engine, sensor, roi: as for `Stream`.
+        engine, sensor, view: as for `Stream`.
         on_expression: called with each answer.
         deadline_us: an answer that comes later after its frame is dropped.
         wait_us: how long a frame may wait for the events up to its time.
@@ -49,7 +50,7 @@ class LiveStream:
         cpus: the cores that the worker may run on. The engine's further threads are not bound.
 
     Raises:
-        FrameError: as `Stream`.
+        FrameError, ViewError: as `Stream`.
         LiveError: the system doesn't grant `nice` or `cpus`; from all methods but `close`, if the process was forked
             since the stream was made; from iteration, if the stream ended by itself, as `health.ended` tells.
     """
@@ -58,7 +59,7 @@ class LiveStream:
         self,
         engine: Engine,
         sensor: tuple[int, int] = (346, 260),
-        roi: tuple[int, int, int, int] | None = None,
+        view: View | None = None,
         *,
         on_expression: Callable[[Expression], None] | None = None,
         deadline_us: int = 100_000,
@@ -72,7 +73,7 @@ class LiveStream:
         self._delivery = Delivery(self._inbox, on_expression)
         self._answering = Answering(
             self._inbox,
-            lambda: Stream(engine, sensor, roi),
+            lambda: Stream(engine, sensor, view),
             self._delivery.give,
             time.monotonic_ns,
             deadline_us=deadline_us,

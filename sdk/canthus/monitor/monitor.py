@@ -18,7 +18,6 @@ from canthus.live.feed import feed
 from canthus.live.stream import LiveStream
 from canthus.monitor.pictures import Pictures
 from canthus.sources import Packet, Source
-from canthus.stream import Stream
 
 _PULSE_SECONDS = 0.08
 _HEALTH_SECONDS = 0.5
@@ -45,7 +44,9 @@ class Monitor:
             "title": title,
             "labels": engine.labels,
             "sensor": source.sensor,
-            "roi": Stream(engine, source.sensor).roi,
+            "roi": source.view.region(source.sensor, engine.image_size),
+            "rotate": source.view.rotate,
+            "mirror": source.view.mirror,
             "window_us": engine.window_us,
             "shown_seconds": _SHOWN_SECONDS,
             "recorded": not source.is_live,
@@ -57,7 +58,7 @@ class Monitor:
         self._answers: deque[dict[str, Any]] = deque(maxlen=_KEPT_ANSWERS)
         self._answered = 0
         self._ending: dict[str, Any] | None = None
-        self._live = _ShownStream(engine, source.sensor, self._take, self._pictures)
+        self._live = _ShownStream(engine, source, self._take, self._pictures)
         self._feeding = threading.Thread(target=self._play, name="canthus-monitor-feed", daemon=True)
         self._feeding.start()
 
@@ -147,11 +148,11 @@ class _ShownStream(LiveStream):
     def __init__(
         self,
         engine: Engine,
-        sensor: tuple[int, int],
+        source: Source,
         on_expression: Callable[[Expression], None],
         pictures: Pictures,
     ) -> None:
-        super().__init__(engine, sensor, on_expression=on_expression)
+        super().__init__(engine, source.sensor, source.view, on_expression=on_expression)
         self._pictures = pictures
 
     def push(self, packet: Packet) -> None:

@@ -20,6 +20,7 @@ class Repeated:
     def __init__(self, recording: Source) -> None:
         self._recording = recording
         self.sensor = recording.sensor
+        self.view = recording.view
 
     def __iter__(self) -> Iterator[Packet]:
         later_us, newest_us = 0, None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.events import Events
+from canthus.view import View
 
 
 class Frame(NamedTuple):
@@ -32,6 +33,9 @@ Packet = Events | Frame | Images
 
 class Source(Protocol):
     """Packets, from a recording in the order of their times; a context manager that lets go of file or camera."""
+
+    view: View
+    """How the camera is mounted; `watch` reads its packets so."""
 
     @property
     def sensor(self) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from canthus.sources.aedat4_salvage import salvaged
 from canthus.sources.choose_camera import choose_camera
 from canthus.sources.grey import GreyFrames
 from canthus.sources.in_order import in_order
+from canthus.view import View
 
 _DAMAGED = (RuntimeError, ValueError, IndexError)  # what dv-processing raises for files that are
 
@@ -39,6 +40,7 @@ class Aedat4Recording:
     """
 
     is_live = False
+    view = View()
 
     def __init__(self, path: Path, camera: str | None = None) -> None:
         self.path = path

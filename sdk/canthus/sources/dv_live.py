@@ -12,6 +12,7 @@ from types import TracebackType
 from canthus.errors import SourceError
 from canthus.sources import Packet
 from canthus.sources.dv_link import DvLink
+from canthus.view import View
 
 _WAKE_S = 0.1
 _ADDRESS = re.compile(r"tcp://(?P<host>[A-Za-z0-9.-]+):(?P<events>\d{1,5}),(?P<frames>\d{1,5})")
@@ -33,6 +34,7 @@ class LiveCamera:
     """
 
     is_live = True
+    view = View()
 
     def __init__(self, name: str, readers: list[list[str]], remedy: str) -> None:
         self._name = name

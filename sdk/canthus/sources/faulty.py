@@ -65,6 +65,7 @@ class FaultySource:
         self._troubles: list[Trouble] = []
         self.sensor = source.sensor
         self.is_live = source.is_live
+        self.view = source.view
 
     def __enter__(self) -> FaultySource:
         self._source.__enter__()

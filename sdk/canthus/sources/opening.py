@@ -6,9 +6,10 @@ from pathlib import Path
 
 from canthus.errors import SourceError
 from canthus.sources import Source
+from canthus.view import View
 
 
-def open(path: Path | str, camera: str | None = None) -> Source:
+def open(path: Path | str, camera: str | None = None, *, view: View | None = None) -> Source:
     """Open an AEDAT4 recording, a sequence of SEE by its folder of frames (`SEE/frame/LABEL/NAME`), or a live camera.
 
     "camera" is one of iniVation's on USB; "tcp://HOST:PORT,PORT" are two streams of dv-processing's NetworkWriter, of
@@ -18,10 +19,18 @@ def open(path: Path | str, camera: str | None = None) -> Source:
         path: of a file or folder, or an address.
         camera: which, where there are several: in a recording by its name, on USB by its serial number. None takes
             the only one; of a recording, the only one that gives both events and frames.
+        view: how its camera is mounted; None is `View()`. It is kept in the source's `view`, which `watch` takes; the
+            packets are as the camera gave them.
 
     Raises:
         SourceError: there is nothing there, nothing that canthus can read, or several cameras, which are named.
     """
+    source = _open(path, camera)
+    source.view = View() if view is None else view
+    return source
+
+
+def _open(path: Path | str, camera: str | None) -> Source:
     if path == "camera":
         from canthus.sources.dv_live import open_camera
 

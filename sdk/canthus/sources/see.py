@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from canthus.errors import SourceError
 from canthus.imports import importing
 from canthus.sources import Images, Packet
+from canthus.view import View
 
 FRAMES_PER_SECOND = 30
 
@@ -24,6 +25,7 @@ class SeeSequence:
     """
 
     is_live = False
+    view = View()
 
     def __init__(self, path: Path) -> None:
         self._frames = sorted(path.glob("*.jpg"), key=_number)

@@ -31,6 +31,7 @@ class Watching(Iterator[Expression]):
     `canthus.live`. Of a recording nothing is left out for being late, and the same recording gives the same answers.
 
     Raises:
+        ViewError: the source's view doesn't fit its sensor.
         SourceError: from iteration: the source can't be read on; all expressions before that were given.
     """
 
@@ -73,7 +74,7 @@ class _Recorded:
         self._put_ns = time.monotonic_ns()
         self._answering = Answering(
             self._inbox,
-            lambda: Stream(engine, source.sensor),
+            lambda: Stream(engine, source.sensor, source.view),
             self._answers.append,
             lambda: time.monotonic_ns() - self._put_ns,  # every packet arrives at 0, so a slow reader is no stall
             deadline_us=1 << 62,
@@ -121,7 +122,7 @@ class _Live:
 
     def __init__(self, engine: Engine, source: Source) -> None:
         self._source = source
-        self._live = LiveStream(engine, source.sensor)
+        self._live = LiveStream(engine, source.sensor, source.view)
 
     def expressions(self) -> Generator[Expression]:
         stop, failed = threading.Event(), []
