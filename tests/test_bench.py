@@ -137,7 +137,7 @@ def test_what_is_measured_is_seen_through_the_view():
     engine, loop = Engine(), small_loop(view=View((3, 4, 20, 15), 90, True))
     result = measure(engine, loop)
     assert result.passed, result.checks
-    frames = [packet.image for _, packet in zip(range(100), loop, strict=False) if isinstance(packet, Frame)]
+    frames = [packet.image for _, packet in zip(range(400), loop, strict=False) if isinstance(packet, Frame)]
     resize = Resize(34, 26, (3, 4, 23, 19), 10, 10, True, 1)
     shown = {resize(np.ascontiguousarray(frame)).tobytes() for frame in frames}
     assert {frame.tobytes() for frame, _, _ in engine.reacted[:20] + engine.reacted[-20:]} <= shown
