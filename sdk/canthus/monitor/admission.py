@@ -34,6 +34,15 @@ class Admission:
             return None
         return "the token is missing or wrong; open the address that canthus monitor printed, with its token"
 
+    def refusal_to_write(self, headers: Message) -> str | None:
+        """Why a request that would have something written is refused, if it was let in; None if it isn't."""
+        if headers.get("Content-Type") != "application/json":  # which no form of another site can send
+            return "only JSON is taken"
+        # Browsers that don't tell which site asks tell its origin; ours is the address that was asked.
+        if _place(headers.get("Origin", "")) != headers.get("Host", ""):
+            return "another site's page asks; open the monitor's own address"
+        return None
+
     @property
     def cookie(self) -> str | None:
         """What a browser is given to keep, so that the address needn't show the token any longer."""
@@ -59,6 +68,14 @@ def _is_this_machine(host: str) -> bool:
         return name == "localhost" or is_loopback(name)
     except ValueError:
         return False
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an origin."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def _of_query(query: str) -> str:

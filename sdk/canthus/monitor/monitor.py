@@ -44,6 +44,7 @@ class Monitor:
             "title": title,
             "labels": engine.labels,
             "sensor": source.sensor,
+            "image_size": engine.image_size,
             "roi": source.view.region(source.sensor, engine.image_size),
             "rotate": source.view.rotate,
             "mirror": source.view.mirror,

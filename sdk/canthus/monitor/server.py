@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import socketserver
 import threading
@@ -16,9 +17,10 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from canthus.errors import MonitorError
+from canthus.errors import MonitorError, ViewError
 from canthus.monitor.admission import Admission
 from canthus.monitor.monitor import Monitor
+from canthus.monitor.setup import SetUp
 
 WATCHERS = 4
 """So many pages get updates at once; a browser has at most six connections to one server."""
@@ -26,6 +28,7 @@ WATCHERS = 4
 _CONNECTIONS = 32
 _HEAD_BYTES = 16_384
 _HEAD_SECONDS = 5.0
+_BODY_BYTES = 4096  # of a view that is to be written
 _WRITE_SECONDS = 10.0  # a page that takes nothing for so long is gone
 _UNSENT_BYTES = 1 << 18  # what the system may hold back for a slow page; more would only be older
 
@@ -52,13 +55,14 @@ class PageServer:
         host: a name or address of this machine. Any but the loopback is reached from elsewhere: the page is then
             shown only to who has the token in `url`.
         port: 0 takes a free one.
+        setup: shows the page that sets up how the camera is mounted instead, which may have its file written.
 
     Raises:
         MonitorError: the address is not this machine's, or the port is taken.
     """
 
-    def __init__(self, monitor: Monitor, host: str = "127.0.0.1", port: int = 8765) -> None:
-        self._listener = _Listener(monitor, host, port)
+    def __init__(self, monitor: Monitor, host: str = "127.0.0.1", port: int = 8765, setup: SetUp | None = None) -> None:
+        self._listener = _Listener(monitor, host, port, setup)
         self._thread = threading.Thread(
             target=self._listener.serve_forever, args=(0.05,), name="canthus-monitor-server", daemon=True
         )
@@ -95,13 +99,16 @@ class _Listener(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 16
 
-    def __init__(self, monitor: Monitor, host: str, port: int) -> None:
+    def __init__(self, monitor: Monitor, host: str, port: int, setup: SetUp | None) -> None:
         self.monitor = monitor
+        self.setup = setup
         self.watching = threading.Semaphore(WATCHERS)
         self.connections: set[socket.socket] = set()
+        first, other = ("index.html", "setup.html") if setup is None else ("setup.html", "index.html")
         self.files = {
-            "/" if file.name == "index.html" else f"/{file.name}": (_KINDS[file.suffix], file.read_bytes())
+            "/" if file.name == first else f"/{file.name}": (_KINDS[file.suffix], file.read_bytes())
             for file in _PAGE.iterdir()
+            if file.name != other
         }
         try:
             if not 0 <= port < 1 << 16:  # some systems would take another
@@ -166,10 +173,53 @@ class _Request(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.FORBIDDEN, refusal)
         elif path == "/live":
             self._stream()
+        elif path == "/view" and self.server.setup is not None:
+            self._tell_view(self.server.setup)
         elif path in self.server.files:
             self._reply(HTTPStatus.OK, *self.server.files[path])
         else:
             self.send_error(HTTPStatus.NOT_FOUND, "there is no such page")
+
+    def do_POST(self) -> None:
+        setup = self.server.setup
+        path, query = urlsplit(self.path)[2:4]
+        admission = self.server.admission
+        refusal = admission.refusal(path, query, self.headers) or admission.refusal_to_write(self.headers)
+        if setup is None:
+            self.send_error(HTTPStatus.NOT_IMPLEMENTED, "this page changes nothing")
+        elif refusal is not None:
+            self.send_error(HTTPStatus.FORBIDDEN, refusal)
+        elif path != "/view":
+            self.send_error(HTTPStatus.NOT_FOUND, "there is no such page")
+        elif (body := self._read_body()) is None:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send at most {_BODY_BYTES} bytes, and their number")
+        else:
+            try:
+                setup.save(body)
+            except ViewError as error:
+                self.send_error(HTTPStatus.BAD_REQUEST, str(error))
+            else:
+                self._tell_view(setup)
+
+    def _read_body(self) -> bytes | None:
+        """What was announced; None if it is too long, of no length, or too slow to come."""
+        announced = self.headers.get("Content-Length", "")
+        if not re.fullmatch("[0-9]{1,4}", announced) or (length := int(announced)) > _BODY_BYTES:
+            return None
+        body = self.rfile.read(length)  # what came together with the head
+        end = time.monotonic() + _HEAD_SECONDS
+        with suppress(OSError):
+            while len(body) < length and (left := end - time.monotonic()) > 0:
+                self.connection.settimeout(left)
+                part: bytes = self.connection.recv(length - len(body))
+                if not part:
+                    break
+                body += part
+        self.connection.settimeout(_WRITE_SECONDS)
+        return body if len(body) == length else None
+
+    def _tell_view(self, setup: SetUp) -> None:
+        self._reply(HTTPStatus.OK, "application/json", json.dumps(setup.told()).encode())
 
     def _stream(self) -> None:
         self._begin(HTTPStatus.OK, "text/event-stream")

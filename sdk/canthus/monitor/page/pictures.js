@@ -1,29 +1,22 @@
-// The newest frame and event image, pixel by pixel, and the part of them that the engine is given.
+// The newest frame and event image, whole and turned as the network is shown them, and the part that it is given.
 
 import { element } from "./elements.js";
+import { drawTurned, turnInWords, turnRegion } from "./turned.js";
 
 let drawn = null;
 
 export function showPicture(picture, about) {
   if (picture === drawn) return;
   drawn = picture;
-  for (const name of ["frame", "event"]) drawGrey(element(name), picture[name], about);
+  for (const name of ["frame", "event"]) {
+    drawTurned(element(name), picture[name], about.sensor, about);
+    drawPart(element(name).getContext("2d"), turnRegion(about.roi, about.sensor, about));
+  }
   const [, , width, height] = about.roi;
   const isAll = width === about.sensor[0] && height === about.sensor[1];
-  element("frame-caption").textContent = `read: ${isAll ? "all" : `${width} × ${height}`} of ${about.sensor.join(" × ")} pixels`;
+  const part = `read: ${isAll ? "all" : `${width} × ${height}`} of ${about.sensor.join(" × ")} pixels`;
+  element("frame-caption").textContent = [part, turnInWords(about)].filter(Boolean).join(", ");
   element("event-caption").textContent = `of ${about.window_us / 1000} ms, at ${(picture.time_us / 1e6).toFixed(2)} s`;
-}
-
-function drawGrey(canvas, base64, about) {
-  const [width, height] = about.sensor;
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  const levels = atob(base64);
-  const image = new ImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = 0xff000000 | (levels.charCodeAt(i) * 0x010101);
-  const context = canvas.getContext("2d");
-  context.putImageData(image, 0, 0);
-  drawPart(context, about.roi);
 }
 
 function drawPart(context, [left, top, width, height]) {
