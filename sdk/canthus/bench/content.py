@@ -106,7 +106,7 @@ def made_up(settings: Settings, view: View | None = None) -> Loop:
     )
 
 
-def recorded(path: Path | str, view: View | None = None) -> Loop:
+def recorded(path: Path | str, camera: str | None = None, view: View | None = None) -> Loop:
     """The first ten seconds of a recording, or of a sequence of SEE.
 
     Raises:
@@ -115,7 +115,7 @@ def recorded(path: Path | str, view: View | None = None) -> Loop:
     """
     frames: list[Frame | Images] = []
     packets: list[Events] = []
-    with open_source(path) as source:
+    with open_source(path, camera=camera) as source:
         sensor = source.sensor
         for packet in source:
             if isinstance(packet, Events):

@@ -59,7 +59,7 @@ def measure(
     """
     settings = settings or Settings()
     engine = canthus.load(bundle, threads=settings.threads)
-    loop = made_up(settings, view) if recording is None else recorded(recording, view)
+    loop = made_up(settings, view) if recording is None else recorded(recording, view=view)
     return measure_engine(engine, settings, loop, progress)
 
 

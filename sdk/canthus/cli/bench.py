@@ -18,6 +18,7 @@ from canthus.bench.report import page
 from canthus.bench.settings import Settings, parse_duration, parse_percent
 from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
+from canthus.cli.camera_option import add_camera_option
 from canthus.cli.engine_options import add_engine_options, tell_backend
 from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import BenchError
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     every = ",".join(FAULTS)
     parser.add_argument("--faults", nargs="?", const=every, metavar="KINDS", help=f"put in, of {every} (default: all)")
     parser.add_argument("--deadline", default="100ms", help="a later answer is a miss (default: 100ms)")
+    add_camera_option(parser)
     add_view_options(parser)
     add_engine_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures; a later run's baseline")
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_writable(path)
     baseline = None if arguments.baseline is None else read_baseline(arguments.baseline)
     engine = canthus.load(arguments.bundle, arguments.backend, settings.threads)
-    loop = made_up(settings, view) if arguments.recording is None else recorded(arguments.recording, view)
+    loop = made_up(settings, view) if arguments.recording is None else recorded(arguments.recording, arguments.camera, view)
     if baseline is not None:
         check_alike(conditions(settings, loop), baseline)
 

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import canthus
+from canthus.cli.camera_option import add_camera_option
 from canthus.cli.engine_options import add_engine_options, tell_backend
 from canthus.cli.view_options import add_view_options, view_of
 from canthus.engine import Engine
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--setup", type=Path, metavar="FILE", help="set up how the camera is mounted, and write it there"
     )
+    add_camera_option(parser)
     add_view_options(parser)
     add_engine_options(parser)
 
@@ -59,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     title = f"{Path(arguments.bundle).name} on {Path(arguments.source).name}"
     with (
-        canthus.open(arguments.source, view=view) as source,
+        canthus.open(arguments.source, camera=arguments.camera, view=view) as source,
         Monitor(engine, _repeated(source) if arguments.loop else source, title) as monitor,
         PageServer(monitor, arguments.host, arguments.port, _setup(arguments.setup, source, engine)) as server,
     ):

@@ -10,6 +10,7 @@ from contextlib import closing
 import numpy as np
 
 import canthus
+from canthus.cli.camera_option import add_camera_option
 from canthus.cli.engine_options import add_engine_options, tell_backend
 from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import SourceError
@@ -31,12 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an AEDAT4 recording; a SEE sequence folder (SEE/frame/LABEL/NAME); camera: iniVation's on USB, until "
         "Ctrl-C; or tcp://HOST:PORT,PORT: the events' and the frames' stream of dv-processing",
     )
-    parser.add_argument(
-        "--camera",
-        metavar="NAME",
-        help="which, of a recording of several cameras, or of several on USB (by serial number); they are named if you "
-        "leave it out",
-    )
+    add_camera_option(parser)
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
     add_view_options(parser)
     add_engine_options(parser)
@@ -46,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     view = view_of(arguments)
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     latencies = []
-    with canthus.open(arguments.source, arguments.camera, view=view) as source:
+    with canthus.open(arguments.source, camera=arguments.camera, view=view) as source:
         tell_backend(engine)
         if camera := getattr(source, "camera", None):
             print(f"camera {camera}", file=sys.stderr)

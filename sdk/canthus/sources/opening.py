@@ -9,7 +9,7 @@ from canthus.sources import Source
 from canthus.view import View
 
 
-def open(path: Path | str, camera: str | None = None, *, view: View | None = None) -> Source:
+def open(path: Path | str, *, camera: str | None = None, view: View | None = None) -> Source:
     """Open an AEDAT4 recording, a sequence of SEE by its folder of frames (`SEE/frame/LABEL/NAME`), or a live camera.
 
     "camera" is one of iniVation's on USB; "tcp://HOST:PORT,PORT" are two streams of dv-processing's NetworkWriter, of
