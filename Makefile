@@ -33,7 +33,7 @@ install: $(VENV)/installed
 # The checkpoint is the small network, trained on synthetic volunteers of whom the recording shows none.
 demo: install
 	mkdir -p demo
-	$(BIN)/canthus export examples/small.pth --annotation examples/emotion.json --image-size 100x133 -o demo/eye.canthus
+	$(BIN)/canthus export examples/small.pth -o demo/eye.canthus
 	$(BIN)/canthus inspect demo/eye.canthus
 	$(BIN)/canthus verify demo/eye.canthus
 	$(BIN)/canthus synthesize demo/eye.aedat4 --seconds 8 --preview demo/eye.png

@@ -1,6 +1,7 @@
 """The main job's first half: a checkpoint becomes a bundle that answers as it does, or nothing does."""
 
 import hashlib
+import json
 
 import onnx
 import pytest
@@ -9,6 +10,7 @@ import weights
 
 import canthus
 from bundles import engine_of
+from canthus.cli import main
 from canthus.operators import library_path
 from canthus.parts import ENCODERS, member
 from canthus.runtimes.onnxruntime import OnnxRuntime
@@ -16,6 +18,8 @@ from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, Golden, replay
 from canthus_exporter import export as exporting
 from canthus_exporter.export import export
 from canthus_exporter.golden import make_golden
+from canthus_exporter.trained_on import trained_on
+from canthus_model.see.annotation import read_labels
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +107,51 @@ def test_names_are_no_markup(small_checkpoint, annotation, tmp_path, capsys):
 def test_output_folder_must_exist(small_checkpoint, annotation, tmp_path):
     with pytest.raises(canthus.ExportError, match="there is no folder"):
         export(small_checkpoint, annotation, tmp_path / "no" / "eye.canthus")
+
+
+def knowing(small_checkpoint, path, **facts):
+    """The checkpoint, with what it knows of itself."""
+    torch.save({**torch.load(small_checkpoint, weights_only=True), "canthus": facts}, path)
+    return path
+
+
+def test_what_a_checkpoint_knows_of_itself_is_used(small_checkpoint, annotation, tmp_path, capsys):
+    """Right answers fell from 178 to 83 of 228 where the size was another, and every check said ok."""
+    labels = read_labels(annotation)
+    facts = {"image_size": [90, 120], "labels": [*labels[::-1]], "window_us": 30_000, "span_us": 200_000}
+    checkpoint = knowing(small_checkpoint, tmp_path / "knows.pth", **facts)
+    manifest = export(checkpoint, None, tmp_path / "knows.canthus")
+    assert (manifest.image_size, manifest.labels) == ((90, 120), labels[::-1])
+    assert (manifest.window_us, manifest.span_us) == (30_000, 200_000)
+    assert canthus.load(tmp_path / "knows.canthus", "onnxruntime").image_size == (90, 120)
+    assert "doesn't say" not in capsys.readouterr().err
+    # What agrees may be given.
+    (tmp_path / "same.json").write_text(json.dumps({"labels": labels[::-1]}))
+    facts = trained_on(checkpoint, tmp_path / "same.json", (90, 120), print)
+    assert (facts.image_size, facts.labels) == ((90, 120), labels[::-1])
+
+
+def test_what_contradicts_a_checkpoint_is_refused(small_checkpoint, annotation, tmp_path, capsys):
+    labels = read_labels(annotation)
+    checkpoint = knowing(small_checkpoint, tmp_path / "knows.pth", image_size=[90, 120], labels=[*labels[::-1]])
+    output = tmp_path / "eye.canthus"
+    command = ["export", str(checkpoint), "-o", str(output)]
+    assert main([*command, "--image-size", "100x100"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "was trained on images of 90x120 pixels (height x width), and --image-size says 100x100; leave it out" in told
+    )
+    assert main([*command, "--annotation", str(annotation)]) == 2
+    assert f"its labels are {', '.join(labels)}, and the checkpoint's own {', '.join(labels[::-1])}; leave --anno" in (
+        capsys.readouterr().err
+    )
+    assert not output.exists()
+
+
+def test_what_nobody_knows_is_asked_for_or_taken_and_told(small_checkpoint, annotation, tmp_path, capsys):
+    told = []
+    facts = trained_on(small_checkpoint, annotation, None, told.append)
+    assert facts.image_size == (100, 100) and facts.labels == read_labels(annotation)
+    assert len(told) == 1 and "doesn't say of which size its images were: 100x100 is taken" in told[0]
+    assert main(["export", str(small_checkpoint), "-o", str(tmp_path / "eye.canthus")]) == 2
+    assert "doesn't say what its outputs stand for; give --annotation FILE" in capsys.readouterr().err

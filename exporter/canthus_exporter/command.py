@@ -30,6 +30,7 @@ kept in the bundle."""
 
 EXAMPLES = """\
 examples:
+  canthus export run/weights.pth -o eye.canthus                    what canthus train wrote
   canthus export save_100.pth --annotation SEE/emotion.json -o eye.canthus
   canthus export save_100.pth --annotation SEE/emotion.json --precision float16 -o eye16.canthus
   canthus export save_100.pth --annotation SEE/emotion.json --see SEE --precision int8 -o eye.canthus
@@ -46,17 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="what training saved (.pth)")
     parser.add_argument(
         "--annotation",
-        required=True,
         metavar="FILE",
-        help="the data set's annotation file (SEE/emotion.json); its 'labels' are the network's class order",
+        help="the data set's annotation file (SEE/emotion.json); its 'labels' are the network's class order. Needed "
+        "for a checkpoint that doesn't know them, as published ones don't; those of canthus train do",
     )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the bundle to write (.canthus)")
     parser.add_argument(
         "--image-size",
         type=_image_size,
-        default=(100, 100),
         metavar="HEIGHTxWIDTH",
-        help="of the images the network was trained with, in pixels (default: 100x100)",
+        help="of the images the network was trained with, in pixels (default: what the checkpoint says; 100x100 if it "
+        "doesn't)",
     )
     parser.add_argument(
         "--weights", metavar="NAME", help="which network, of a checkpoint that holds several (EMA weights, say)"

@@ -30,20 +30,18 @@ from canthus_exporter.golden import make_golden
 from canthus_exporter.int8 import Int8, to_int8
 from canthus_exporter.parity import verify_float16, verify_float32
 from canthus_exporter.trace import trace
+from canthus_exporter.trained_on import trained_on
 from canthus_model.checkpoint import load_network
 from canthus_model.config import EVENT, FRAME
-from canthus_model.see.annotation import read_labels
+from canthus_model.facts import Facts
 from canthus_model.steps import Steps
-
-WINDOW_US = 33_000
-SPAN_US = 400_000
 
 
 def export(
     checkpoint: Path | str,
-    annotation: Path | str,
+    annotation: Path | str | None,
     output: Path | str,
-    image_size: tuple[int, int] = (100, 100),
+    image_size: tuple[int, int] | None = None,
     int8: Int8 | None = None,
     steps: Steps | None = None,
     *,
@@ -53,10 +51,11 @@ def export(
     """Export a trained checkpoint as a bundle, in float32 unless `int8` or `float16` is given.
 
     Args:
-        checkpoint: a published `.pth` file.
-        annotation: the data set's annotation file, whose `labels` give the class order.
+        checkpoint: a published `.pth` file, or one that `canthus train` wrote.
+        annotation: the data set's annotation file, whose `labels` give the class order; None if the checkpoint says.
         output: the `.canthus` file to write; nothing is written unless everything was verified.
-        image_size: (height, width) in pixels that the network was trained with.
+        image_size: (height, width) in pixels that the network was trained with; None for what the checkpoint says, or
+            100x100 if it doesn't.
         int8: quantise, after the float32 network was verified. What was measured so far is kept beside the output,
             in a file with `.calibrating` behind its name, until the bundle is there.
         steps: told about each step.
@@ -68,7 +67,8 @@ def export(
         DataSetError: the annotation, or the data set to calibrate on, can't be used.
         CalibrationError: the data set has too little of a lighting.
         ExportError: what was exported doesn't compute what the checkpoint does; float16 can't hold a weight or an
-            activation, or costs too much; the data set has other labels.
+            activation, or costs too much; the checkpoint says otherwise than `annotation` or `image_size`, or the
+            data set has other labels.
         BundleError: the output can't be written.
     """
     if int8 and float16:
@@ -77,10 +77,11 @@ def export(
     checkpoint, output = Path(checkpoint), Path(output)
     if not output.parent.is_dir():
         raise ExportError(f"{output}: there is no folder {output.parent}; make it first")
-    labels = read_labels(annotation)
+    facts = trained_on(checkpoint, annotation, image_size, steps.warn)
     if int8:
-        int8.check(labels)
-    exported = _folded(checkpoint, weights, labels, image_size, steps, float16=float16)
+        assert facts.labels is not None
+        int8.check(facts.labels)
+    exported = _folded(checkpoint, weights, facts, steps, float16=float16)
     gc.collect()  # cycles of torch.export hold the network, and with it the checkpoint
     calibrated = None
     if int8:
@@ -102,20 +103,21 @@ def export(
 def _folded(
     checkpoint: Path,
     weights: str | None,
-    labels: tuple[str, ...],
-    image_size: tuple[int, int],
+    facts: Facts,
     steps: Steps,
     *,
     float16: bool,
 ) -> Exported:
     """The folded network, in float32 or with its encoders in float16, traced and verified."""
+    assert facts.image_size is not None
+    image_size = facts.image_size
     with steps.step("load") as step:
         network = load_network(checkpoint, image_size, weights, steps.warn)
         step.result(f"{checkpoint}: {_parameters(network) / 1e6:.1f} M parameters")
     with steps.step("fold") as step:
         parts = fold(network)
         golden = make_golden(network)
-        manifest = _manifest(checkpoint, labels, image_size, _parameters(parts), "float16" if float16 else "float32")
+        manifest = _manifest(checkpoint, facts, _parameters(parts), "float16" if float16 else "float32")
         step.result(f"{manifest.parameters / 1e6:.1f} M parameters are left")
     folded = {"folded": lambda: Engine(manifest, folded_runtime(parts))}
     parity, rounding = {}, None
@@ -139,17 +141,17 @@ def _folded(
     return replace(exported, manifest=replace(manifest, parity=parity))
 
 
-def _manifest(
-    checkpoint: Path, labels: tuple[str, ...], image_size: tuple[int, int], parameters: int, precision: str
-) -> Manifest:
+def _manifest(checkpoint: Path, facts: Facts, parameters: int, precision: str) -> Manifest:
     """Without what is measured."""
+    assert facts.labels is not None and facts.image_size is not None
+    assert facts.window_us is not None and facts.span_us is not None
     packages = {package.__name__: str(package.__version__) for package in (torch, onnx, onnxruntime)}
     return Manifest(
-        labels=labels,
-        image_size=image_size,
+        labels=facts.labels,
+        image_size=facts.image_size,
         normalisation={"frame": FRAME, "event": EVENT},
-        window_us=WINDOW_US,
-        span_us=SPAN_US,
+        window_us=facts.window_us,
+        span_us=facts.span_us,
         event_contribution=0.5,
         event_neutral=0.5,
         precision=precision,

@@ -70,7 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
         _check_writable(path)
     baseline = None if arguments.baseline is None else read_baseline(arguments.baseline)
     engine = canthus.load(arguments.bundle, arguments.backend, settings.threads)
-    loop = made_up(settings, view) if arguments.recording is None else recorded(arguments.recording, arguments.camera, view)
+    loop = (
+        made_up(settings, view)
+        if arguments.recording is None
+        else recorded(arguments.recording, arguments.camera, view)
+    )
     if baseline is not None:
         check_alike(conditions(settings, loop), baseline)
 
