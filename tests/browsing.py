@@ -19,6 +19,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
+OF_PIXELS = "willReadFrequently"  # advice to who reads a canvas back often, as only these tests do
+
+
 @pytest.fixture(scope="module")
 def browser():
     if BROWSER is None:
@@ -36,7 +39,7 @@ def page(browser):
     context = browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme="light")
     page = context.new_page()
     page.complaints, page.asked = [], []
-    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("console", lambda message: OF_PIXELS in message.text or page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("request", lambda request: page.asked.append(request.url))
     yield page

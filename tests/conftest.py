@@ -14,6 +14,7 @@ if "CANTHUS_NATIVE" in os.environ:  # another build of the C++ code, see sanitiz
     sys.modules["canthus._native"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["canthus._native"])
 
+from browsing import browser, page  # noqa: F401
 from canthus.cli import main
 
 EXPORTED = os.environ.get("CANTHUS_EXPORTED")

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from browsing import Command, expect, pixels
+from canthus import View
 from canthus.monitor.monitor import Monitor
 from canthus.monitor.server import PageServer
 from monitoring import Reader, Recorded, decode
 from test_stream import SENSOR, StandInEngine
+from test_view import turn_image
 
 pytestmark = pytest.mark.alone
 
@@ -104,6 +106,25 @@ def check_layouts(page):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.set_viewport_size({"width": 1100, "height": 900})
+
+
+@pytest.mark.parametrize("rotate, mirror", [(90, False), (180, True), (270, True)])
+def test_pictures_are_turned_as_the_network_sees_them(page, rotate, mirror):
+    view = View((4, 3, 13, 20), rotate, mirror)
+    source = Recorded(0.6, view=view)
+    with Monitor(StandInEngine(), source, "eye") as monitor, PageServer(monitor, port=0) as server:
+        page.goto(server.url)
+        expect(page, "#state").to_have_text("the recording has ended")
+        how = f"mirrored, turned by {rotate}°" if mirror else f"turned by {rotate}°"
+        expect(page, "#frame-caption").to_have_text(f"read: 13 × 20 of 34 × 26 pixels, {how}")
+        picture = Reader(server.url).until("ended")[1]["picture"]
+        part = turn_image(np.pad(np.full((18, 11), True), ((4, 4), (5, 18))), rotate, mirror)  # within its edge
+        edge = turn_image(np.pad(np.full((20, 13), True), ((3, 3), (4, 17))), rotate, mirror) & ~part
+        for name in ("frame", "event"):
+            given, seen = turn_image(decode(picture, name, SENSOR), rotate, mirror), pixels(page, name)[..., 0]
+            np.testing.assert_array_equal(seen[~edge], given[~edge])
+            assert (seen[edge] == given[edge]).mean() < 0.5
+        assert page.complaints == []
 
 
 def test_token_opens_the_page_and_leaves_the_address(page):
