@@ -1,9 +1,10 @@
 """A headset app: its own loop owns the camera and draws the scene; canthus reads the wearer's expression beside it.
 
-    python examples/headset.py eye.canthus recording.aedat4
+    python examples/headset.py eye.canthus recording.aedat4 [eye.yaml]
 
 The recording plays the camera here, in real time; an app pushes its own buffers instead. Nothing that is pushed is
-waited for, and nothing that the camera sends can raise here.
+waited for, and nothing that the camera sends can raise here. eye.yaml says how the camera is mounted, as `canthus
+monitor --setup` writes it.
 """
 
 import sys
@@ -49,10 +50,11 @@ class Scene:
             print(f"\r{self.mood.label:<10} {self.mood.probabilities.max():4.0%}", end="", flush=True)
 
 
-def main(bundle: str, recording: str) -> None:
+def main(bundle: str, recording: str, mounting: str | None = None) -> None:
     engine = canthus.load(bundle)
+    view = canthus.View() if mounting is None else canthus.View.read(mounting)
     camera, scene = Camera(recording), Scene()
-    with canthus.LiveStream(engine, camera.sensor, on_expression=scene.show) as live:
+    with canthus.LiveStream(engine, camera.sensor, view, on_expression=scene.show) as live:
         while camera.is_running():
             for packet in camera.poll():
                 if isinstance(packet, canthus.Events):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import canthus
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -23,6 +25,13 @@ def test_headset(small_bundle, recording, capsys):
     shown, frames = re.split(r"\n(?=\d+ frames)", capsys.readouterr().out)
     assert re.search(r"\r\w+ +\d+%", shown)
     assert re.match(r"30 frames: .*'answered': \d+", frames)
+
+
+@pytest.mark.wall_time
+def test_headset_with_a_camera_on_its_side(small_bundle, recording, tmp_path, capsys):
+    canthus.View(rotate=90).write(tmp_path / "eye.yaml")
+    load("headset").main(str(small_bundle), str(recording), str(tmp_path / "eye.yaml"))
+    assert re.search(r"\r\w+ +\d+%", capsys.readouterr().out)
 
 
 @pytest.mark.wall_time
