@@ -90,6 +90,8 @@ def test_unknown_backend_and_no_threads(small_bundle):
         canthus.load(small_bundle, backend="hal9000")
     with pytest.raises(canthus.EngineError, match="threads is 0"):
         canthus.load(small_bundle, threads=0)
+    with pytest.raises(canthus.EngineError, match=r"threads is 100000; this machine has \d+ cores, and more than \d+"):
+        canthus.load(small_bundle, threads=100_000)
 
 
 def test_graph_that_is_none(small_bundle):

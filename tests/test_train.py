@@ -1,5 +1,6 @@
 """Training on pictures made in memory: what is written, that it goes on exactly, and how it refuses."""
 
+import os
 import re
 import resource
 import sys
@@ -323,6 +324,16 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path):
 def test_what_a_machine_cannot_do(tmp_path, machine, batch, message):
     with pytest.raises(TrainingError, match=message):
         train(Pictures(), Pictures(), LABELS, tmp_path, SMALL, replace(SMALL_RECIPE, batch=batch), machine=machine)
+
+
+def test_threads_are_those_that_were_asked_for(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    Machine("cpu").use_threads()
+    assert torch.get_num_threads() == 1
+    Machine("cpu", threads=2).use_threads()
+    asked = torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]
+    torch.set_num_threads(1)
+    assert asked == (2, "2")
 
 
 def test_folder_that_cannot_be_written(tmp_path):

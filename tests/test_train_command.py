@@ -255,9 +255,28 @@ def test_encoder_weights_are_looked_at_before_the_images(see, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "option", [["--batch", "0"], ["--epochs", "x"], ["--learning-rate", "nan"], ["--learning-rate", "2"]], ids=str
+    "option",
+    [
+        ["--threads", "100000"],
+        ["--threads", "0"],
+        ["--workers", "100000"],
+        ["--batch", "0"],
+        ["--epochs", "x"],
+        ["--learning-rate", "nan"],
+        ["--learning-rate", "2"],
+    ],
+    ids=str,
 )
 def test_options_that_make_no_sense(option, capsys):
     with pytest.raises(SystemExit):
         main(["train", "see", "-o", "run", *option])
     assert option[1] in capsys.readouterr().err
+
+
+def test_threads_sleep_while_they_wait(see, tmp_path):
+    """What OpenMP tells of itself as torch is imported."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    run = command(see, tmp_path, 1, "--threads", "1")
+    done = subprocess.run(run, env=environment | {"OMP_DISPLAY_ENV": "true"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in done.stderr

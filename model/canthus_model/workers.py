@@ -13,6 +13,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def wait_without_spinning() -> None:
+    """Let PyTorch's threads sleep while they wait for each other, unless the environment says otherwise.
+
+    By default they spin, also while another program uses their core: an epoch then takes three times as long and more.
+    It has to be called before torch is imported, whose OpenMP looks only then.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def leave_interrupts() -> None:
     """Leave Ctrl-C, which reaches every process of a terminal, to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

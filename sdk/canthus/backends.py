@@ -14,6 +14,7 @@ from canthus.network import open_network
 from canthus.operators import library_path
 from canthus.runtimes import Network, Runtime
 from canthus.speed import milliseconds, of_the_fastest_encoders
+from canthus.threads import check_threads
 from canthus.verify import Golden, allowed, replay
 
 AUTO = "auto"
@@ -40,7 +41,8 @@ def load(path: Path | str, backend: str = AUTO, threads: int = 2, *, check: bool
 
     Raises:
         BundleError: the file is damaged, was tampered with, or is no bundle.
-        EngineError: an unknown backend, no runtime here can run it, or none answers as it should.
+        EngineError: an unknown backend, no thread or far too many, no runtime here can run it, or none answers as it
+            should.
     """
     return open_engine(read_bundle(path), backend, threads, check=check)
 
@@ -57,8 +59,7 @@ def open_engine(bundle: Bundle, backend: str, threads: int, *, check: bool = Tru
     """
     if backend not in BACKENDS:
         raise EngineError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
-    if threads < 1:
-        raise EngineError(f"threads is {threads}; an engine needs at least 1")
+    check_threads(threads)
     # Not all are used by each; a bundle with any damaged member is not to be trusted.
     graphs = bundle.graphs()
     bundle.read("golden.npz")

@@ -34,6 +34,7 @@ LEFT_OUT = {
     "test_train.py": TORCH,
     "test_train_command.py": TORCH,
     "test_train_reseat.py": TORCH,
+    "test_train_scarcity.py": TORCH,
     "test_wheels.py": BUILDS,
 }
 SKIPPED = {"test_a_library_whose_addresses_are_not_its_offsets": "zig's linker places segments by another option"}

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from canthus.errors import EvaluationError
 from canthus.imports import import_lack
+from canthus.threads import most_threads
 from canthus_model.evaluate.figures import Figures, figures
 from canthus_model.evaluate.folder import check_folder, filling
 from canthus_model.evaluate.picture import check_matplotlib, draw_confusion
 from canthus_model.evaluate.results import FIGURES, Run, encode_run, read_results
 from canthus_model.evaluate.table import table
 from canthus_model.progress import progress
+from canthus_model.workers import wait_without_spinning
 
 DESCRIPTION = """\
 Tell how often a model is right on SEE's testing subset, as the papers count it: in each of 20 runs a clip of
@@ -51,7 +53,7 @@ _NUMBERS = {
     "seed": (0, 0, 2**32 - 1, "which clips are drawn"),
     "batch": (32, 1, 1024, "clips shown to the model at a time"),
     "workers": (2, 0, 64, "processes that decode images; with 0 the model's does"),
-    "threads": (2, 1, 256, "that the model may use"),
+    "threads": (2, 1, most_threads(), "that the model may use"),
 }
 """Default, least and largest value of each option that is a number, and what it is."""
 
@@ -104,6 +106,7 @@ def _from_results(results: Path, output: Path | None) -> None:
 
 
 def _from_model(arguments: argparse.Namespace) -> None:
+    wait_without_spinning()
     try:
         import torch
 

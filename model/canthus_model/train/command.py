@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from canthus.errors import TrainingError
 from canthus.imports import import_lack
+from canthus.threads import most_threads
 from canthus_model.train.options import USUAL_PRESET, USUAL_SEED
 from canthus_model.train.recipe import PRESETS
+from canthus_model.workers import wait_without_spinning
 
 DESCRIPTION = """\
 Train MCO-E Net on SEE, or on a data set of its layout, by the published recipe: AdamW, cross-entropy, one clip
@@ -75,11 +78,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--devices", type=_positive, default=1, metavar="N", help="of each machine (default: 1)")
     parser.add_argument("--nodes", type=_positive, default=1, metavar="N", help="machines (default: 1)")
     parser.add_argument(
-        "--workers", type=_whole, metavar="N", help="decoding processes of each device (default: to suit the cores)"
+        "--workers",
+        type=_up_to(0, most_threads()),
+        metavar="N",
+        help="decoding processes of each device (default: to suit the cores)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_up_to(1, most_threads()),
+        metavar="N",
+        help="that each device's process may use on the CPU (default: a core each; where other programs use the cores, "
+        "1 is often faster)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    wait_without_spinning()
     try:
         from canthus_model.train.start import start
     except ImportError as error:
@@ -103,6 +117,15 @@ def _whole(text: str) -> int:
 def _positive(text: str) -> int:
     if (number := _whole(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
+    return number
+
+
+def _up_to(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if len(text) > 9 or not least <= _whole(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
     return number
 
 

@@ -21,12 +21,14 @@ class Machine:
         devices: of each node, one process each.
         nodes: machines that train together.
         workers: decoding processes of each device; None for as many as suit the cores.
+        threads: that PyTorch may use on the CPU, in each device's process; None for a core each.
     """
 
     accelerator: str = "auto"
     devices: int = 1
     nodes: int = 1
     workers: int | None = None
+    threads: int | None = None
 
     def check(self, batch: int) -> None:
         """Raises TrainingError if devices are missing or can't share a batch of this size."""
@@ -54,6 +56,12 @@ class Machine:
     def checkers(self) -> int:
         """Processes that look at every image before training, when nothing else runs."""
         return cores() if self.workers is None else self.workers
+
+    def use_threads(self) -> None:
+        """Let PyTorch have so many of them in this process, and in those that Lightning starts."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+            os.environ["OMP_NUM_THREADS"] = str(self.threads)  # else Lightning sets another number
 
     def can_hold(self, size: int) -> bool:
         """Whether each decoding process may hold so many bytes: all of a node's together half of its memory."""

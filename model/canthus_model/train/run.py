@@ -31,6 +31,7 @@ from canthus_model.train.module import Training
 from canthus_model.train.recipe import Recipe
 from canthus_model.train.report import duration, quiet, report
 from canthus_model.train.resume import check_same_run, read_begun
+from canthus_model.train.scarcity import Scarcity
 from canthus_model.train.settings import Settings, sha256_of
 
 LOOK_EVERY = 5  # epochs, at the testing subset
@@ -75,6 +76,7 @@ def train(
     machine = machine or Machine()
     check(output, recipe, machine, resume)
     check_batch(recipe.batch, len(training))
+    machine.use_threads()
     last = output / LAST if resume else None
     begun_from = sha256_of(encoder_weights) if encoder_weights else None
     settings = Settings(config, recipe, seed, tuple(labels), len(training), begun_from)
@@ -92,7 +94,7 @@ def train(
             remove_partial(output)
         module = Training(network, recipe, seed, settings.as_dict())
         told = report(recipe.epochs)
-        doubts = Doubts(len(labels), told.say)
+        watching = [Doubts(len(labels), told.say), Scarcity(told.say), LearningRateMonitor("epoch")]
         trainer = L.Trainer(
             **machine.trainer_options,
             max_epochs=recipe.epochs,
@@ -100,7 +102,11 @@ def train(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             logger=TensorBoardLogger(output, name=LOGS, version="", default_hp_metric=False),
-            callbacks=[SaveEveryEpoch(output, recipe.epochs), told, doubts, LearningRateMonitor("epoch")],
+            callbacks=[
+                SaveEveryEpoch(output, recipe.epochs),
+                told,
+                *watching,
+            ],
             plugins=[PublishedFormat()],
             enable_model_summary=False,
             enable_progress_bar=False,

@@ -27,7 +27,7 @@ def start(arguments: argparse.Namespace) -> None:
     Raises:
         TrainingError, CheckpointError, DataSetError: see `train`, `go_on`, `open_see` and `check_images`.
     """
-    machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers)
+    machine = Machine(arguments.accelerator, arguments.devices, arguments.nodes, arguments.workers, arguments.threads)
     chosen = _chosen(arguments, machine)
     training, testing = (open_see(arguments.see, subset, ends=False) for subset in (TRAINING, TESTING))
     if _is_first():
