@@ -25,7 +25,7 @@ CLEAN = [Source(1.4, images=True), Source(1.4, start_us=0, seed=1)]
 class Packets:
     """A recording of what is given."""
 
-    sensor = SENSOR
+    sensor, view = SENSOR, canthus.View()
     is_live = False
 
     def __init__(self, packets):

@@ -9,8 +9,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from canthus.engine import Engine
-from canthus.errors import Error
-from canthus.events import Events
+from canthus.errors import Error, EventError
+from canthus.events import Events, prepare
 from canthus.expression import Expression
 from canthus.live.answering import Answering
 from canthus.live.feed import feed
@@ -103,18 +103,21 @@ class _Recorded:
         if not isinstance(packet, Events):
             frame, event, t = (packet.image, None, packet.time_us) if isinstance(packet, Frame) else packet
             self._inbox.put_frame(frame, event, t, 0)
-        elif not _is_long(packet):
-            self._inbox.put_events(tuple(packet), 0)
         else:
-            for begin in range(0, len(packet.t), _AT_ONCE):
-                self._inbox.put_events(tuple(array[begin : begin + _AT_ONCE] for array in packet), 0)
+            for part in _parts(packet):
+                self._inbox.put_events(tuple(part), 0)
                 self._answering.step()
 
 
-def _is_long(packet: Events) -> bool:
-    """Of a damaged one, whose lengths differ or that holds no arrays, nothing is asked."""
-    lengths = {len(array) if hasattr(array, "__len__") else -1 for array in packet}
-    return len(lengths) == 1 and lengths.pop() > _AT_ONCE
+def _parts(packet: Events) -> Iterator[Events]:
+    """A packet as it is, or what an inbox holds of it at once."""
+    try:
+        packet = prepare(packet)
+    except (EventError, TypeError):  # the inbox counts it
+        yield packet
+        return
+    for begin in range(0, max(1, len(packet.t)), _AT_ONCE):
+        yield Events(*(array[begin : begin + _AT_ONCE] for array in packet))
 
 
 class _Live:
