@@ -77,7 +77,7 @@ def export(
     checkpoint, output = Path(checkpoint), Path(output)
     if not output.parent.is_dir():
         raise ExportError(f"{output}: there is no folder {output.parent}; make it first")
-    facts = trained_on(checkpoint, annotation, image_size, steps.warn)
+    facts = trained_on(checkpoint, annotation, image_size, steps.note)
     if int8:
         assert facts.labels is not None
         int8.check(facts.labels)

@@ -27,6 +27,10 @@ class Steps:
         seconds = time.perf_counter() - start
         self._console.print(f"  {name:<9} {escape(step.text)}  [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """Print what is worth knowing."""
+        self._console.print(f"  {'note':<9} {escape(text)}", soft_wrap=True)
+
     def warn(self, text: str) -> None:
         """Print what went other than hoped for, without ending the work."""
         self._console.print(f"  [yellow]warning[/yellow]   {escape(text)}", soft_wrap=True)
