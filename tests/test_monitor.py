@@ -141,7 +141,14 @@ def test_nothing_of_a_request_is_logged(remote, capfd):
 @pytest.mark.wall_time
 @pytest.mark.parametrize(
     "request_bytes",
-    [b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000, b"\x16\x03\x01\r\n\r\n", b"GET\r\n\r\n", b"\r\n\r\n"],
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000,
+        b"\x16\x03\x01\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
 )
 def test_what_is_no_request_is_let_go(local, request_bytes, capfd):
     began = time.monotonic()

@@ -28,6 +28,7 @@ LEFT_OUT = {
     "test_see.py": TORCH,
     "test_see_decoding.py": TORCH,
     "test_selective_scan_torch.py": TORCH,
+    "test_setup_page.py": "needs a browser",
     "test_synthesize_data_set.py": "renders for minutes, and not on a device",
     "test_synthesize_recording.py": "renders for minutes, and not on a device",
     "test_tensorrt_build.py": "TensorRT-RTX has no package for 64-bit Arm",

@@ -167,7 +167,7 @@ class _Request(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        path, query = urlsplit(self.path)[2:4]
+        path, query = self._address()
         refusal = self.server.admission.refusal(path, query, self.headers)
         if refusal is not None:
             self.send_error(HTTPStatus.FORBIDDEN, refusal)
@@ -182,7 +182,7 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         setup = self.server.setup
-        path, query = urlsplit(self.path)[2:4]
+        path, query = self._address()
         admission = self.server.admission
         refusal = admission.refusal(path, query, self.headers) or admission.refusal_to_write(self.headers)
         if setup is None:
@@ -200,6 +200,14 @@ class _Request(BaseHTTPRequestHandler):
                 self.send_error(HTTPStatus.BAD_REQUEST, str(error))
             else:
                 self._tell_view(setup)
+
+    def _address(self) -> tuple[str, str]:
+        """Path and query that are asked for; of what is no address, nothing that there is."""
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            return "", ""
+        return parts.path, parts.query
 
     def _read_body(self) -> bytes | None:
         """What was announced; None if it is too long, of no length, or too slow to come."""
