@@ -13,7 +13,7 @@ import canthus
 from canthus.cli import main
 from canthus_model.config import LABELS
 from canthus_model.evaluate.figures import figures
-from canthus_model.evaluate.models import open_model
+from canthus_model.evaluate.models import BundleModel, open_model
 from canthus_model.evaluate.results import read_results
 from canthus_model.evaluate.runs import evaluate
 from canthus_model.see.clips import random_clip
@@ -148,32 +148,25 @@ def test_moments_are_given_to_a_bundle_in_order(small_checkpoint, small_bundle):
 
 
 def test_labels_of_a_bundle_are_put_into_the_order_of_the_data_set(small_bundle):
+    engine = canthus.load(small_bundle)
     frame, event = np.random.default_rng(0).integers(0, 256, (2, 3, 2, 100, 100), np.uint8)
-    plain, mapped = (
-        open_model(small_bundle, labels, (100, 100)).probabilities(frame, event)
-        for labels in (LABELS, LABELS[2:] + LABELS[:2])
-    )
+    plain = BundleModel(engine, LABELS).probabilities(frame, event)
+    mapped = BundleModel(engine, LABELS[2:] + LABELS[:2]).probabilities(frame, event)
     assert (mapped == np.roll(plain, -2, axis=1)).all() and (mapped != plain).any()
 
 
-def test_labels_of_a_checkpoint_that_knows_them_are_put_into_the_order_of_the_data_set(small_checkpoint, tmp_path):
-    content = torch.load(small_checkpoint, weights_only=True)
-    torch.save({**content, "canthus": {"labels": [*LABELS[2:], *LABELS[:2]]}}, tmp_path / "knows.pth")
-    frame, event = np.random.default_rng(0).integers(0, 256, (2, 3, 2, 100, 100), np.uint8)
-    plain, mapped = (
-        open_model(path, LABELS, (100, 100)).probabilities(frame, event)
-        for path in (small_checkpoint, tmp_path / "knows.pth")
-    )
-    assert (mapped == np.roll(plain, 2, axis=1)).all() and (mapped != plain).any()
-
-
-def test_checkpoints_that_dont_fit_the_data_set(small_checkpoint, tmp_path):
-    content = torch.load(small_checkpoint, weights_only=True)
-    torch.save({**content, "canthus": {"labels": [*LABELS], "image_size": [90, 120]}}, tmp_path / "knows.pth")
-    with pytest.raises(canthus.CheckpointError, match=r"takes images of 90x120 pixels.* 100x133; evaluate it on"):
-        open_model(tmp_path / "knows.pth", LABELS, (100, 133))
-    with pytest.raises(canthus.CheckpointError, match=r"and the data set angry, disgust, .*bored"):
-        open_model(tmp_path / "knows.pth", (*LABELS[:6], "bored"), (90, 120))
+def test_labels_of_a_checkpoint_are_put_into_the_order_of_the_data_set(small_network, tmp_path):
+    plain, own = tmp_path / "plain.pth", tmp_path / "own.pth"
+    content = {"epoch": 1, "state_dict": small_network.state_dict()}
+    torch.save(content, plain)
+    torch.save(content | {"canthus": {"labels": list(LABELS[::-1]), "image_size": [100, 100]}}, own)
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 2, 100, 100), np.uint8)
+    by_place, by_name = (open_model(path, LABELS, (100, 100)).probabilities(*images) for path in (plain, own))
+    assert np.array_equal(by_name, by_place[:, ::-1])
+    with pytest.raises(canthus.CheckpointError, match=r"own\.pth: takes images of 100x100 .* data set are 100x133"):
+        open_model(own, LABELS, (100, 133))
+    with pytest.raises(canthus.CheckpointError, match="and the data set bored"):
+        open_model(own, ("bored", *LABELS[1:]), (100, 100))
 
 
 def test_bundles_that_dont_fit_the_data_set(small_bundle):

@@ -80,6 +80,36 @@ def test_one_run_has_no_spread():
     assert figures(RUNS[:1]).war.spread is None
 
 
+def test_the_spread_is_said_to_be_of_the_same_volunteers():
+    found = figures(RUNS)
+    assert found.volunteers == {"001": 100, "002": 50, "003": 100, "004": 50, "005": 50}
+    text = table(found)
+    assert "± is over drawings of clips of the same 5 volunteers" in text
+    assert "WAR of each of the 5 volunteers: 50.0 to 100.0, standard deviation 27.4" in text
+    assert found.as_dict()["war_of_volunteers"]["004"] == 50
+
+
+def test_figures_for_machines(tmp_path, capsys):
+    folder = write(tmp_path / "seen", RUNS)
+    assert main(["evaluate", "--results", str(folder), "--json", "-o", str(tmp_path / "new")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "new" / "figures.json").read_text())
+    assert printed["model"] == "seen" and printed["war"]["runs"] == [80, 60]
+
+
+def test_whose_results_they_are_isnt_forgotten(tmp_path, monkeypatch):
+    folder = write(tmp_path / "r", RUNS)
+    (folder / "figures.json").write_text('{"model": "save_100.pth", "epoch": 100, "seed": 3}')
+    drawn = []
+    monkeypatch.setattr("canthus_model.evaluate.command.draw_confusion", lambda found, path, model: drawn.append(model))
+    assert main(["evaluate", "--results", str(folder), "-o", str(folder)]) == 0
+    numbers = json.loads((folder / "figures.json").read_text())
+    assert (numbers["model"], numbers["epoch"], numbers["seed"]) == ("save_100.pth", 100, 3)
+    (folder / "figures.json").write_text("[")
+    assert main(["evaluate", "--results", str(folder), "-o", str(folder)]) == 0
+    assert drawn == ["save_100.pth, epoch 100", "r"]
+
+
 def test_the_likeliest_label_counts_wherever_it_stands():
     run = {FEAR_1: {"angry": 0.2, "fear": 0.5, "neutral": 0.3}}
     assert figures([run]).war.mean == 100

@@ -12,6 +12,7 @@ from canthus.imports import import_lack
 from canthus.threads import most_threads
 from canthus_model.evaluate.figures import Figures, figures
 from canthus_model.evaluate.folder import check_folder, filling
+from canthus_model.evaluate.origin import Origin, read_origin
 from canthus_model.evaluate.picture import check_matplotlib, draw_confusion
 from canthus_model.evaluate.results import FIGURES, Run, encode_run, read_results
 from canthus_model.evaluate.table import table
@@ -22,10 +23,12 @@ DESCRIPTION = """\
 Tell how often a model is right on SEE's testing subset, as the papers count it: in each of 20 runs a clip of
 each sequence is drawn and the likeliest emotion taken; the figures of the runs are averaged. Printed are the
 recall of each emotion, the accuracy under each lighting, WAR (the share of all sequences that are right) and
-UAR (the mean of the emotions' recalls), each with the spread over the runs.
+UAR (the mean of the emotions' recalls), each with the spread over the runs. All runs are of the same volunteers:
+their spread tells what the drawing of clips does, and not how the model fares with others. How WAR differs from one
+volunteer to another is told, too.
 
-MODEL is a checkpoint (.pth) or a bundle (.canthus); evaluate both to see what an export cost. A checkpoint
-doesn't name its outputs: they are taken to be in the order of the annotation's labels. Both run on the CPU."""
+MODEL is a checkpoint (.pth) or a bundle (.canthus); evaluate both to see what an export cost. The outputs of a
+checkpoint that doesn't name them are taken to be in the order of the annotation's labels. Both run on the CPU."""
 
 EXAMPLES = """\
 examples:
@@ -39,7 +42,8 @@ With -o DIR these appear, all at once and when all are complete:
   test_epoch_EPOCH_RUN.json   one for each run, as the data set's authors publish theirs:
                               {"results": {NAME: [{"label": "fear", "score": 0.91}, ... all 7, best first]}}
                               (test_RUN.json for a model that doesn't know its epoch)
-  figures.json                every number of the table, for each run, and the confusion matrices
+  figures.json                the model's name, epoch and seed; every number of the table, for each run; the
+                              confusion matrices
   confusion.png               the confusion matrix of all runs, and a small one for each lighting
 DIR must be new or empty, so that results of two evaluations never mix. With --results, figures.json and
 confusion.png are replaced if they are there.
@@ -62,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `canthus evaluate`, and its help, to `parser`."""
     parser.usage = (
         "canthus evaluate MODEL SEE [-o DIR] [--weights NAME] [--runs N] [--seed N] [--batch N]\n"
-        "                       [--workers N] [--threads N]\n"
-        "       canthus evaluate --results DIR [-o DIR]"
+        "                       [--workers N] [--threads N] [--json]\n"
+        "       canthus evaluate --results DIR [-o DIR] [--json]"
     )
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -71,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("see", nargs="?", type=Path, metavar="SEE", help="the data set's folder, holding emotion.json")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder to write results and pictures into")
     parser.add_argument("--results", type=Path, metavar="DIR", help="evaluate no model, but the runs in DIR")
+    parser.add_argument("--json", action="store_true", help="for machines: what figures.json holds, as one JSON object")
     parser.add_argument("--weights", metavar="NAME", help="which network, of a checkpoint that holds several")
     for name, (default, least, largest, what) in _NUMBERS.items():
         parser.add_argument(
@@ -84,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_matplotlib()
     if arguments.results:
-        _from_results(arguments.results, arguments.output)
+        _from_results(arguments.results, arguments.output, as_json=arguments.json)
         return 0
     for name, (default, *_) in _NUMBERS.items():
         if getattr(arguments, name) is None:
@@ -95,14 +100,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _from_results(results: Path, output: Path | None) -> None:
+def _from_results(results: Path, output: Path | None, *, as_json: bool) -> None:
     if output:
         same = output.is_dir() and results.is_dir() and output.samefile(results)
         check_folder(output, [path.name for path in results.iterdir()] if same else (FIGURES, PICTURE))
-    found = figures(read_results(results))
-    print(table(found))
+    found, origin = figures(read_results(results)), read_origin(results)
+    _tell(found, origin, as_json)
     if output:
-        _write(output, found, {}, {})
+        _write(output, found, origin, {}, quiet=as_json)
 
 
 def _from_model(arguments: argparse.Namespace) -> None:
@@ -127,21 +132,27 @@ def _from_model(arguments: argparse.Namespace) -> None:
     with progress(f"clips of {arguments.runs} runs") as report:
         runs = evaluate(model, see, **numbers, report=report)
     found = figures(runs)
-    print(table(found))
+    epoch = read_epoch(arguments.model) if arguments.model.suffix == CHECKPOINT else None
+    origin = Origin(arguments.model.name, epoch, arguments.seed)
+    _tell(found, origin, arguments.json)
     if arguments.output:
-        epoch = read_epoch(arguments.model) if arguments.model.suffix == CHECKPOINT else None
         prefix = "test_" if epoch is None else f"test_epoch_{epoch}_"
         files = {f"{prefix}{number}.json": run for number, run in enumerate(runs, 1)}
-        _write(arguments.output, found, {"model": arguments.model.name, "seed": arguments.seed}, files)
+        _write(arguments.output, found, origin, files, quiet=arguments.json)
 
 
-def _write(output: Path, found: Figures, origin: dict[str, str | int], runs: dict[str, Run]) -> None:
+def _tell(found: Figures, origin: Origin, as_json: bool) -> None:
+    print(json.dumps({**origin.as_dict(), **found.as_dict()}) if as_json else table(found))
+
+
+def _write(output: Path, found: Figures, origin: Origin, runs: dict[str, Run], *, quiet: bool) -> None:
     with filling(output) as folder:
         for name, run in runs.items():
             (folder / name).write_text(encode_run(run), encoding="utf-8")
-        (folder / FIGURES).write_text(json.dumps({**origin, **found.as_dict()}, indent=1), encoding="utf-8")
-        draw_confusion(found, folder / PICTURE)
-    print(f"\n{output}: {PICTURE}, {FIGURES}" + (f" and {len(runs)} runs" if runs else ""))
+        (folder / FIGURES).write_text(json.dumps({**origin.as_dict(), **found.as_dict()}, indent=1), encoding="utf-8")
+        draw_confusion(found, folder / PICTURE, str(origin))
+    if not quiet:
+        print(f"\n{output}: {PICTURE}, {FIGURES}" + (f" and {len(runs)} runs" if runs else ""))
 
 
 def _check_mode(arguments: argparse.Namespace) -> None:

@@ -57,6 +57,8 @@ class Figures:
         war: weighted average recall, which is the accuracy over all sequences.
         uar: unweighted average recall, the mean of the recalls of the emotions that there are.
         confusion: int64 (4, 7, 7), answers of all runs by lighting, true and predicted emotion.
+        volunteers: the WAR of each volunteer's sequences in percent, the mean over the runs, by the name that
+            sequences give them.
     """
 
     recall: dict[str, Figure]
@@ -65,6 +67,12 @@ class Figures:
     war: Figure
     uar: Figure
     confusion: NDArray[np.int64]
+    volunteers: dict[str, float]
+
+    @property
+    def spread_of_volunteers(self) -> float | None:
+        """The sample standard deviation of the volunteers' WAR; None if there are fewer than two."""
+        return statistics.stdev(self.volunteers.values()) if len(self.volunteers) > 1 else None
 
     @property
     def absent(self) -> list[str]:
@@ -76,12 +84,13 @@ class Figures:
         return {
             "runs": len(self.war.runs),
             "sequences": self.war.sequences,
-            "unit": "percent; spread is the sample standard deviation over the runs",
+            "unit": "percent; spread is the sample standard deviation over the runs, of clips of the same volunteers",
             "recall": {name: _as_dict(figure) for name, figure in self.recall.items()},
             "accuracy": {name: _as_dict(figure) for name, figure in self.accuracy.items()},
             "lighting_uar": {name: _as_dict(figure) for name, figure in self.lighting_uar.items()},
             "war": _as_dict(self.war),
             "uar": _as_dict(self.uar),
+            "war_of_volunteers": {"spread": self.spread_of_volunteers, **self.volunteers},
             "confusion": {
                 "rows are true, columns predicted": EMOTIONS,
                 "all": self.confusion.sum(0).tolist(),
@@ -106,6 +115,7 @@ def figures(runs: Sequence[Run]) -> Figures:
         war=_accuracy(every_lighting),
         uar=_uar(every_lighting),
         confusion=counts.sum(0),
+        volunteers=_volunteers(runs),
     )
 
 
@@ -122,6 +132,15 @@ def _count(runs: Sequence[Run]) -> NDArray[np.int64]:
             predicted = max(run[name], key=run[name].__getitem__)
             counts[number, lighting, true, _place(predicted, name)] += 1
     return counts
+
+
+def _volunteers(runs: Sequence[Run]) -> dict[str, float]:
+    right: dict[str, list[bool]] = {}
+    for name in runs[0]:
+        parts = SequenceName.parse(name)
+        answers = [max(run[name], key=run[name].__getitem__) == parts.emotion for run in runs]
+        right.setdefault(parts.volunteer, []).extend(answers)
+    return {volunteer: 100 * statistics.fmean(right[volunteer]) for volunteer in sorted(right)}
 
 
 def _place(emotion: str, name: str) -> int:

@@ -37,59 +37,54 @@ def open_model(
     """Open a checkpoint (.pth) or a bundle (.canthus) for the images and labels of a data set.
 
     Args:
-        labels: of the data set, in its order. A checkpoint that doesn't name its outputs, as published ones don't, is
-            taken to have this order.
+        labels: of the data set, in its order. The outputs of a checkpoint that doesn't name them are taken to be in
+            this order.
         image_size: (height, width) in pixels of the data set's images, resized.
         threads: that a bundle's engine may use; a checkpoint takes those of PyTorch.
         weights: which network of a checkpoint, where it holds several.
 
     Raises:
-        CheckpointError, BundleError, EngineError: the file can't be used; its labels or image size aren't the data
-            set's.
+        CheckpointError, BundleError, EngineError: the file can't be used; the labels or the image size that it names
+            aren't the data set's.
         EvaluationError: no such file, or neither kind, by the end of its name.
     """
     path = Path(path)
     check_model(path)
     if path.suffix == CHECKPOINT:
         facts = read_facts(path)
-        _check(path, facts.labels or labels, facts.image_size or image_size, labels, image_size, CheckpointError)
-        network = load_network(path, image_size, weights, _tell)
-        return CheckpointModel(network, _places(facts.labels or labels, labels))
+        again = "evaluate it on the data set that it was trained for"
+        _check(path, facts.labels or labels, facts.image_size or image_size, labels, image_size, again, CheckpointError)
+        return CheckpointModel(load_network(path, image_size, weights, _tell), facts.labels or labels, labels)
     if weights is not None:
         raise EvaluationError(f"{path}: a bundle holds one network: leave out --weights")
     engine = canthus.load(path, threads=threads)
-    _check(path, engine.labels, engine.image_size, labels, image_size, BundleError)
-    return BundleModel(engine, _places(engine.labels, labels))
+    height, width = image_size
+    again = f"export the checkpoint again with canthus export --image-size {height}x{width}"
+    _check(path, engine.labels, engine.image_size, labels, image_size, again, BundleError)
+    return BundleModel(engine, labels)
 
 
 def _check(
     path: Path,
-    own_labels: tuple[str, ...],
-    own_size: tuple[int, int],
+    told_apart: tuple[str, ...],
+    taken: tuple[int, int],
     labels: tuple[str, ...],
     image_size: tuple[int, int],
-    raised: type[Error],
+    again: str,
+    kind: type[Error],
 ) -> None:
-    """That a model is of the data set's labels and image size."""
-    if set(own_labels) != set(labels):
-        raise raised(
-            f"{path}: tells {', '.join(own_labels)} apart, and the data set {', '.join(labels)}; evaluate it on the "
-            "data set that it was trained for"
+    """Raise `kind` unless the labels and the image size that a model has are the data set's."""
+    if set(told_apart) != set(labels):
+        raise kind(
+            f"{path}: tells {', '.join(told_apart)} apart, and the data set {', '.join(labels)}; "
+            "evaluate it on the data set that it was trained for"
         )
-    if own_size != image_size:
-        (taken_height, taken_width), (height, width) = own_size, image_size
-        remedy = "evaluate it on the data set that it was trained on"
-        if raised is BundleError:
-            remedy = f"export the checkpoint again with canthus export --image-size {height}x{width}"
-        raise raised(
+    if taken != image_size:
+        (taken_height, taken_width), (height, width) = taken, image_size
+        raise kind(
             f"{path}: takes images of {taken_height}x{taken_width} pixels (height x width), and those of the data "
-            f"set are {height}x{width}; {remedy}"
+            f"set are {height}x{width}; {again}"
         )
-
-
-def _places(own_labels: tuple[str, ...], labels: tuple[str, ...]) -> list[int]:
-    """Where each of the data set's labels stands among a model's own."""
-    return [own_labels.index(label) for label in labels]
 
 
 def _tell(text: str) -> None:
@@ -97,10 +92,11 @@ def _tell(text: str) -> None:
 
 
 class CheckpointModel:
-    """The network of a checkpoint, in PyTorch on the CPU; its probabilities are put into an `order` of its outputs."""
+    """The network of a checkpoint, in PyTorch on the CPU; its probabilities are put into the order of `labels`."""
 
-    def __init__(self, network: MCOENet, order: list[int]) -> None:
-        self._network, self._order = network, order
+    def __init__(self, network: MCOENet, own: tuple[str, ...], labels: tuple[str, ...]) -> None:
+        """`own` are the labels in the order of the network's outputs."""
+        self._network, self._order = network, [own.index(label) for label in labels]
 
     def probabilities(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Model.probabilities`."""
@@ -110,10 +106,11 @@ class CheckpointModel:
 
 
 class BundleModel:
-    """A bundle, in its engine; its probabilities are put into an `order` of its outputs."""
+    """A bundle, in its engine; its probabilities are put into the order of `labels`."""
 
-    def __init__(self, engine: Engine, order: list[int]) -> None:
-        self._engine, self._order = engine, order
+    def __init__(self, engine: Engine, labels: tuple[str, ...]) -> None:
+        self._engine = engine
+        self._order = [engine.labels.index(label) for label in labels]
 
     def probabilities(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Model.probabilities`."""

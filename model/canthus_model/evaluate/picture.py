@@ -27,8 +27,8 @@ def check_matplotlib() -> None:
         import matplotlib.figure  # noqa: F401
 
 
-def draw_confusion(figures: Figures, path: Path) -> None:
-    """Write a PNG of all answers' confusion matrix and a small one for each lighting.
+def draw_confusion(figures: Figures, path: Path, model: str) -> None:
+    """Write a PNG of all answers' confusion matrix and a small one for each lighting, headed by the `model`'s name.
 
     A cell holds the percentage of its row and, below, the number of answers in all runs.
     """
@@ -42,7 +42,7 @@ def draw_confusion(figures: Figures, path: Path) -> None:
     rows = [f"{name}\n{figure.sequences} sequences" for name, figure in figures.recall.items()]
     _draw(all_lightings, figures.confusion.sum(0), rows, size=13)
     all_lightings.set_title(
-        f"WAR {figures.war}, UAR {figures.uar}\n", fontsize=19, fontweight="bold", color=_INK, loc="left"
+        f"{model}: WAR {figures.war}, UAR {figures.uar}\n", fontsize=19, fontweight="bold", color=_INK, loc="left"
     )
     all_lightings.text(
         0, 1.02, f"{figures.war.sequences} sequences, {runs} run{'s' if runs != 1 else ''}; "

@@ -25,9 +25,19 @@ def table(figures: Figures) -> str:
         _row("WAR", figures.war),
         _row("UAR", figures.uar),
     ]
+    lines += ["", *_of_volunteers(figures, runs)]
     if figures.absent:
         lines += ["", f"UAR is over the emotions present; no sequence shows {', '.join(figures.absent)}"]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _of_volunteers(figures: Figures, runs: int) -> list[str]:
+    people, each = len(figures.volunteers), figures.volunteers.values()
+    lines = [f"± is over drawings of clips of the same {people} {_plural(people, 'volunteer')}"] if runs > 1 else []
+    if figures.spread_of_volunteers is not None:
+        spread = f"standard deviation {figures.spread_of_volunteers:.1f}"
+        lines.append(f"WAR of each of the {people} volunteers: {min(each):.1f} to {max(each):.1f}, {spread}")
+    return lines
 
 
 def _row(name: str, figure: Figure, uar: str = "") -> str:
