@@ -128,6 +128,8 @@ def test_other_files_are_passed_over(tmp_path, capsys):
     (folder / "figures.json").write_text("{")
     (folder / "settings.json").write_text('{"epochs": 100}')
     (folder / "folder.json").mkdir()
+    (folder / "._test_1.json").write_bytes(b"\0\5\26\7")
+    (folder / "test_1.json").write_text((folder / "test_1.json").read_text(), encoding="utf-8-sig")
     assert len(read_results(folder)) == 2
     error = capsys.readouterr().err
     assert "settings.json: passed over" in error and error.count("\n") == 1

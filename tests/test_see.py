@@ -55,6 +55,23 @@ def test_case_of_a_label_folder_is_no_matter(folder):
     assert len(open_see(folder, "training").sequences) == 8
 
 
+def test_what_a_mac_or_windows_does_to_a_data_set_is_no_matter(folder):
+    plain = Clips(open_see(folder, "training"))
+    expected = [plain[0, index] for index in range(8)]
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            for name in (".DS_Store", "._00003.jpg", "._neutral", "Thumbs.db"):
+                (path / name).write_bytes(b"\0\5\26\7")
+    for number, sequence in enumerate(open_see(folder, "training").sequences):
+        for path in (sequence.frame, sequence.event)[number % 2].glob("0*.jpg"):
+            path.rename(path.with_suffix((".JPG", ".jpeg")[number % 4 // 2]))
+    path = folder / "emotion.json"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    odd = Clips(open_see(folder, "training"))
+    for index, sample in enumerate(expected):
+        assert torch.equal(odd[0, index].frame, sample.frame) and torch.equal(odd[0, index].event, sample.event)
+
+
 def test_problems_are_counted_and_named(folder):
     sequences = open_see(folder, "training").sequences
     (sequences[0].frame / "00003.jpg").unlink()

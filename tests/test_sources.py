@@ -330,6 +330,16 @@ def test_a_lost_image_doesnt_shift_the_others_in_time(tmp_path):
         assert [packet.time_us for packet in source] == [0, 33_333, 133_333]
 
 
+def test_what_a_mac_or_windows_adds_is_no_image(tmp_path):
+    path = write_sequence(tmp_path)
+    for folder in (path, tmp_path / "SEE" / "event" / "angry" / "1_001_man"):
+        for name in ("._00003.jpg", ".DS_Store", "Thumbs.db"):
+            (folder / name).write_bytes(b"\0\5\26\7")
+    (path / "00004.jpg").rename(path / "00004.JPG")
+    with canthus.open(path) as source:
+        assert len(list(source)) == 15
+
+
 def test_relative_paths_find_the_event_images(tmp_path, monkeypatch):
     monkeypatch.chdir(write_sequence(tmp_path))
     assert len(list(canthus.open("."))) == 15

@@ -49,7 +49,7 @@ def read_results(folder: Path | str) -> list[Run]:
         raise DataSetError(f"{folder}: no such folder; give one that holds results, a JSON file for each run")
     runs: dict[str, Run] = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name == FIGURES or not path.is_file():
+        if path.name == FIGURES or path.name.startswith(".") or not path.is_file():  # ._test_1.json is a Mac's
             continue
         document = _read_json(path)
         if isinstance(document, dict) and "results" in document:
@@ -81,7 +81,7 @@ def _read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > _LARGEST:
             raise DataSetError(f"{path}: larger than {_LARGEST >> 20} MiB, which no run is; move it away")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         reason = str(error) or type(error).__name__
         raise DataSetError(f"{path}: not readable as JSON ({reason}); copy it again or move it away") from error

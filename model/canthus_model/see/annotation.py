@@ -88,7 +88,7 @@ class _UnusableError(Exception):
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors put a mark before it
     except FileNotFoundError as error:
         raise DataSetError(f"{path}: no such file; a SEE folder holds emotion.json, frame/ and event/") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from canthus.errors import DataSetError
 from canthus_model.see.annotation import Entry, Problems, read_annotation
 
 ANNOTATION = "emotion.json"
+_ENDINGS = (".jpg", ".JPG", ".jpeg", ".JPEG")
 _START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -21,6 +22,7 @@ class Sequence:
     entry: Entry
     frame: Path
     event: Path
+    endings: tuple[str, str] = (".jpg", ".jpg")  # of frames and of event images
 
     @property
     def name(self) -> str:
@@ -37,9 +39,13 @@ class Sequence:
 
     def images(self) -> Iterator[Path]:
         """Every image of its segment, frames first."""
-        for folder in (self.frame, self.event):
+        for folder, ending in self.folders():
             for number in range(*self.entry.segment):
-                yield image_path(folder, number)
+                yield image_path(folder, number, ending)
+
+    def folders(self) -> Iterator[tuple[Path, str]]:
+        """Where its frames and where its event images lie, each with what their names end with."""
+        return zip((self.frame, self.event), self.endings, strict=True)
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,9 @@ class See:
     sequences: tuple[Sequence, ...]
 
 
-def image_path(folder: Path, number: int) -> Path:
+def image_path(folder: Path, number: int, ending: str = ".jpg") -> Path:
     """Where image `number` of a sequence lies."""
-    return folder / f"{number:05}.jpg"
+    return folder / f"{number:05}{ending}"
 
 
 def open_see(
@@ -80,11 +86,11 @@ def open_see(
     if not entries:
         raise DataSetError(f"{root / ANNOTATION}: lists no sequence of the subset '{subset}'")
     find = _Folders(root)
-    sequences = [Sequence(entry, find.of("frame", entry), find.of("event", entry)) for entry in entries]
-    problems = Problems()
-    for done, sequence in enumerate(sequences):
-        _check(sequence, problems, ends)
-        report(done + 1, len(sequences))
+    sequences, problems = [], Problems()
+    for entry in entries:
+        sequence = Sequence(entry, find.of("frame", entry), find.of("event", entry))
+        sequences.append(_checked(sequence, problems, ends))
+        report(len(sequences), len(entries))
     problems.raise_any(root, "copy the data set again")
     return See(root, annotation.labels, tuple(sequences))
 
@@ -110,20 +116,27 @@ def _list(folder: Path) -> Iterable[Path]:
         raise DataSetError(f"{folder}: no such folder; a SEE folder holds emotion.json, frame/ and event/") from error
 
 
-def _check(sequence: Sequence, problems: Problems, ends: bool) -> None:
+def _checked(sequence: Sequence, problems: Problems, ends: bool) -> Sequence:
+    """The sequence, with what the names of its images end with."""
+    endings = []
     for folder in (sequence.frame, sequence.event):
         try:
             present = {path.name for path in folder.iterdir()}
         except OSError:
             problems.add("missing sequence folders", str(folder))
+            endings.append(_ENDINGS[0])
             continue
-        wanted = [image_path(folder, number) for number in range(*sequence.entry.segment)]
+        numbers = range(*sequence.entry.segment)
+        ending = next((e for e in _ENDINGS if image_path(folder, numbers[0], e).name in present), _ENDINGS[0])
+        endings.append(ending)
+        wanted = [image_path(folder, number, ending) for number in numbers]
         missing = [path for path in wanted if path.name not in present]
         if missing:
             problems.add("sequences with missing images", f"{missing[0]} (and {len(missing) - 1} more of it)")
         for path in wanted if ends else []:
             if path.name in present and not _is_whole(path):
                 problems.add("images that are cut off or not JPEGs", str(path))
+    return replace(sequence, endings=(endings[0], endings[1]))
 
 
 def _is_whole(path: Path) -> bool:

@@ -43,7 +43,7 @@ class Clips(torch.utils.data.Dataset[Sample]):
         self._see, self._seed, self._middle = see, seed, middle
         self._kept: dict[Path, NDArray[np.uint8]] | None = {} if keep else None
         self._places = {label: place for place, label in enumerate(see.labels)}
-        self._size = _resized(size_of(image_path(see.sequences[0].frame, see.sequences[0].entry.segment[0])))
+        self._size = _resized(size_of(next(see.sequences[0].images())))
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -72,8 +72,8 @@ class Clips(torch.utils.data.Dataset[Sample]):
         sequence = self._see.sequences[index]
         clip = self.moments(key)
         frame, event = (
-            torch.from_numpy(np.stack([self._read(image_path(folder, number)) for number in clip]))
-            for folder in (sequence.frame, sequence.event)
+            torch.from_numpy(np.stack([self._read(image_path(folder, number, ending)) for number in clip]))
+            for folder, ending in sequence.folders()
         )
         return Sample(frame, event, torch.tensor(self._places[sequence.label]), torch.tensor(index))
 

@@ -15,6 +15,7 @@ from canthus.sources import Images, Packet
 from canthus.view import View
 
 FRAMES_PER_SECOND = 30
+_ENDINGS = (".jpg", ".jpeg")  # in whatever case
 
 
 class SeeSequence:
@@ -28,16 +29,18 @@ class SeeSequence:
     view = View()
 
     def __init__(self, path: Path) -> None:
-        self._frames = sorted(path.glob("*.jpg"), key=_number)
-        if not self._frames:
+        frames = _images(path)
+        if not frames:
             raise SourceError(f"{path}: holds no .jpg images; give the frames of a sequence, SEE/frame/LABEL/NAME")
         parts = path.absolute().parts
         if len(parts) < 4 or parts[-3] != "frame":
             raise SourceError(f"{path}: not the frames of a SEE sequence, which lie in SEE/frame/LABEL/NAME")
         folder = Path(*parts[:-3], "event", *parts[-2:])
-        self._events = [folder / frame.name for frame in self._frames]
-        if absent := [event for event in self._events if not event.is_file()]:
+        events = _images(folder)
+        if absent := [folder / frame.name for number, frame in frames.items() if number not in events]:
             raise SourceError(f"{absent[0]}: missing; every frame needs its event image ({len(absent)} are missing)")
+        self._frames = [frames[number] for number in sorted(frames)]
+        self._events = [events[number] for number in sorted(frames)]
         height, width = _read(self._frames[0]).shape
         self.sensor = (width, height)
 
@@ -60,6 +63,13 @@ class SeeSequence:
         if image.shape != (height, width):
             raise SourceError(f"{path}: is of size {image.shape}, and the sequence's first frame {(height, width)}")
         return image
+
+
+def _images(folder: Path) -> dict[int, Path]:
+    """By number. What a Mac or Windows has put beside them, as ._00003.jpg and .DS_Store, is passed over."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    images = (path for path in paths if path.suffix.lower() in _ENDINGS and not path.name.startswith("."))
+    return {_number(path): path for path in images}
 
 
 def _number(path: Path) -> int:
