@@ -51,11 +51,20 @@ class Pictures(torch.utils.data.Dataset):
 
 
 def run(
-    folder, epochs=EPOCHS, training=None, testing=None, config=SMALL, labels=LABELS, seed=0, resume=False, **recipe
+    folder,
+    epochs=EPOCHS,
+    training=None,
+    testing=None,
+    config=SMALL,
+    labels=LABELS,
+    seed=0,
+    resume=False,
+    workers=0,
+    **recipe,
 ):
     recipe = replace(SMALL_RECIPE, epochs=epochs, **{"batch": 4} | recipe)
     config = replace(config, image_size=SIZE)
-    machine = Machine("cpu", workers=0)
+    machine = Machine("cpu", workers=workers)
     return train(
         training or Pictures(),
         testing or Pictures(7),
@@ -286,6 +295,34 @@ def test_a_testing_loss_far_beyond_the_training_loss_is_told_once(tmp_path, caps
     assert len(told) == error.count("are wild") == 1
     run(tmp_path / "near", epochs=2)
     assert "wild" not in capsys.readouterr().err
+
+
+class Full(Pictures):
+    """As PyTorch tells that a decoding process found /dev/shm full."""
+
+    def __getitem__(self, key):
+        raise RuntimeError(
+            "unable to allocate shared memory(shm) for file </torch_1_2_0>: No space left on device (28)"
+        )
+
+
+def test_a_full_dev_shm_is_one_line_with_the_remedy(tmp_path):
+    with pytest.raises(TrainingError) as raised:
+        run(tmp_path, training=Full(), workers=1)
+    assert re.fullmatch(r"/dev/shm, .* is full: give --workers 0, .*--shm-size.*", str(raised.value))
+
+
+class Odd(Pictures):
+    def __getitem__(self, key):
+        raise RuntimeError("first line\nDataLoader worker: of another kind")
+
+
+def test_what_a_decoding_process_says_is_told_in_a_line(tmp_path):
+    with pytest.raises(
+        TrainingError, match=r"^a decoding process ended \(.*of another kind\); fewer --workers"
+    ) as raised:
+        run(tmp_path, training=Odd(), workers=1)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_start_that_fails_leaves_nothing(tmp_path):

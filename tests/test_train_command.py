@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -130,6 +131,34 @@ def test_two_processes_train_as_one_does(tmp_path):
     one, two = curves
     assert two[0] == pytest.approx(one[0], abs=0.1)
     assert all(curve[-1] < curve[0] - 0.1 for curve in curves), curves
+
+
+def test_two_nodes_train_as_two_devices_do(see, tmp_path):
+    """Both on this machine; each is told which it is, as README says."""
+    options = ["--batch", "4", "--workers", "0", "--threads", "1"]
+    run = command(see, tmp_path / "devices", 2, *options, "--devices", "2")
+    done = subprocess.run(run, env=ONE_THREAD, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = losses(done.stderr)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    nodes = []
+    for rank in range(2):
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": str(rank)}
+        run = command(see, tmp_path / "nodes", 2, *options, "--nodes", "2")
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        nodes.append(subprocess.Popen(run, env=ONE_THREAD | place, text=True, **pipes))
+    told = [node.communicate(timeout=240) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], told
+    assert losses(told[0][1]) == expected and losses(told[1][1]) == []
+    assert told[0][0].startswith(f"{tmp_path / 'nodes' / 'save_2.pth'}: 2 epochs") and told[1][0] == ""
+    assert {path.name for path in (tmp_path / "nodes").iterdir()} == {
+        "last.pth",
+        "save_2.pth",
+        "weights.pth",
+        "tensorboard",
+    }
 
 
 def test_killed_and_gone_on_with_is_as_never_killed(see, whole_run, tmp_path):

@@ -160,13 +160,24 @@ def _told(error: BaseException, trainer: L.Trainer, module: Training, last: Path
         case OSError():
             return TrainingError(f"{trainer.logger.save_dir}: training stopped ({error}); --resume goes on")
         case RuntimeError() if "DataLoader worker" in str(error):
-            return TrainingError(f"a decoding process ended ({error}); fewer --workers take less memory")
+            return _of_a_decoder(str(error))
         case RuntimeError() if _another_ended(trainer):
             return TrainingError("another process of this training ended; what it said is above")
         case KeyError() | IndexError() | ValueError() | TypeError() | AttributeError() | RuntimeError():
             if last and not module.begun:
                 return CheckpointError(f"{last}: training can't go on from it ({error!r}); it is damaged")
     return None
+
+
+def _of_a_decoder(said: str) -> TrainingError:
+    """What a decoding process said, which may be pages."""
+    if "shared memory" in said:
+        return TrainingError(
+            "/dev/shm, through which decoding processes hand over images, is full: give --workers 0, or fewer; or make "
+            "it larger, in a container by docker run --shm-size=1g"
+        )
+    last = said.strip().splitlines()[-1]
+    return TrainingError(f"a decoding process ended ({last}); fewer --workers take less memory")
 
 
 def _another_ended(trainer: L.Trainer) -> bool:
