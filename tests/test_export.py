@@ -18,6 +18,7 @@ from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, Golden, replay
 from canthus_exporter import export as exporting
 from canthus_exporter.export import export
 from canthus_exporter.golden import make_golden
+from canthus_exporter.int8 import Int8
 from canthus_exporter.trained_on import trained_on
 from canthus_model.see.annotation import read_labels
 
@@ -102,6 +103,18 @@ def test_names_are_no_markup(small_checkpoint, annotation, tmp_path, capsys):
     odd.symlink_to(small_checkpoint)
     export(odd, annotation, tmp_path / "eye.canthus")
     assert str(odd) in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(annotation, tmp_path):
+    nothing = tmp_path / "none.pth"  # it would be told next
+    with pytest.raises(canthus.ExportError, match="is a folder; give the name of a file"):
+        export(nothing, annotation, tmp_path)
+    with pytest.raises(canthus.ExportError, match=r"/proc/eye\.canthus: can't be written"):
+        export(nothing, annotation, "/proc/eye.canthus")
+    page = Int8(see=tmp_path, page=tmp_path)
+    with pytest.raises(canthus.ExportError, match="is a folder; give the name of a file"):
+        export(nothing, annotation, tmp_path / "eye.canthus", int8=page)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_folder_must_exist(small_checkpoint, annotation, tmp_path):

@@ -21,6 +21,7 @@ from canthus.errors import ExportError
 from canthus.manifest import Manifest
 from canthus.parts import HEAD, PARTS, member, signature
 from canthus.verify import TOLERANCE
+from canthus.whole_file import why_unwritable
 from canthus_calibration.page import write_page
 from canthus_exporter.exported import Exported
 from canthus_exporter.float16 import to_float16
@@ -75,6 +76,9 @@ def export(
         raise ExportError("a bundle is of one precision: int8 or float16, not both")
     steps = steps or Steps()
     checkpoint, output = Path(checkpoint), Path(output)
+    for path in (output, int8.page if int8 else None):
+        if path and path.parent.is_dir() and (reason := why_unwritable(path)):
+            raise ExportError(f"{path}: {reason}")
     if not output.parent.is_dir():
         raise ExportError(f"{output}: there is no folder {output.parent}; make it first")
     facts = trained_on(checkpoint, annotation, image_size, steps.note)

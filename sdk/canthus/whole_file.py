@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,3 +22,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def why_unwritable(path: Path) -> str | None:
+    """Why no file can be written at `path`, in words, or None: to be asked before minutes of work. Leaves nothing."""
+    if path.is_dir():
+        return "is a folder; give the name of a file"
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return None
+    except OSError as error:
+        return f"can't be written ({error.strerror}); give another place"
