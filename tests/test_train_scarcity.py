@@ -10,9 +10,10 @@ from canthus_model.train.scarcity import Scarcity, Spent, spent
 
 
 def told_of(epochs, first=True):
-    """What is said of epochs that took so long: pairs (computing, waiting)."""
+    """What is said of epochs that took so long: pairs (computing, waiting), in seconds."""
     times, said = [Spent(5, 7)], []
-    for computing, waiting in epochs:
+    for seconds in epochs:
+        computing, waiting = (second * 1_000_000_000 for second in seconds)
         times += [Spent(times[-1].computing + computing, times[-1].waiting + waiting)] * 2
     callback = Scarcity(said.append, iter(times).__next__)
     for epoch in range(len(epochs)):
@@ -28,7 +29,7 @@ def test_it_is_told_once():
     assert "--threads 1" in said
 
 
-@pytest.mark.parametrize("epochs", [[(100, 300)], [(100, 300), (100, 40), (100, 0)]])
+@pytest.mark.parametrize("epochs", [[(100, 300)], [(100, 300), (100, 40), (100, 0)], [(4, 4), (4, 4)]])
 def test_what_isnt_told(epochs):
     assert told_of(epochs) == []
 

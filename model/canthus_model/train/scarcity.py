@@ -11,6 +11,9 @@ import lightning as L
 FAR_TOO_LONG = 0.5
 """Waiting for a core, as a share of computing, from which on it is told."""
 
+WORTH_TELLING = 5_000_000_000
+"""Nanoseconds of waiting in an epoch, below which nobody minds."""
+
 
 class Spent(NamedTuple):
     """Of all threads of this process, since they began, in nanoseconds."""
@@ -52,7 +55,7 @@ class Scarcity(L.Callback):
         if self._said or self._epochs == 1 or not before or not now or not trainer.is_global_zero:
             return
         computing, waiting = now.computing - before.computing, now.waiting - before.waiting
-        if waiting > FAR_TOO_LONG * computing:
+        if waiting > max(WORTH_TELLING, FAR_TOO_LONG * computing):
             self._said = True
             share = waiting / (waiting + computing)
             self._say(
