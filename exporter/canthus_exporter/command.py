@@ -10,6 +10,7 @@ from canthus.errors import ExportError
 from canthus.imports import importing
 from canthus_calibration.ranges import ESTIMATORS
 from canthus_calibration.targets import TARGETS
+from canthus_model.workers import wait_without_spinning
 
 _PRECISIONS = ("float32", "float16", "int8")
 _FEWEST_CLIPS, _MOST_CLIPS = 28, 100_000
@@ -93,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ExportError(f"{given}: only for INT8; add --precision int8, or leave it out")
     if arguments.precision == "int8" and "see" not in options:
         raise ExportError("--precision int8 needs --see DIR, clips to take ranges from: random ones would be guesses")
+    wait_without_spinning()
     with importing("torch", "pip install 'canthus[export,cpu]'", ExportError, "export needs what isn't here: "):
         from canthus_exporter.export import export
         from canthus_exporter.int8 import Int8

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from canthus.errors import TrainingError
-from canthus.imports import import_lack
+from canthus.imports import importing
 from canthus.threads import most_threads
 from canthus_model.train.options import USUAL_PRESET, USUAL_SEED
 from canthus_model.train.recipe import PRESETS
@@ -94,11 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     wait_without_spinning()
-    try:
+    with importing("lightning", "pip install 'canthus[train]'", TrainingError, "can't train: "):
         from canthus_model.train.start import start
-    except ImportError as error:
-        lack = import_lack(error, "lightning", "pip install 'canthus[train]'")
-        raise TrainingError(f"can't train: {lack}") from error
     start(arguments)
     return 0
 
