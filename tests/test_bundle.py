@@ -219,3 +219,11 @@ def test_golden_vectors_that_can_not_be(small_bundle, tmp_path):
         bundle = with_golden(small_bundle, tmp_path / "odd.canthus", content)
         with pytest.raises(canthus.BundleError, match=r"golden\.npz can't be read"):
             Golden.from_bundle(bundle)
+
+
+def test_what_could_not_be_read_is_not_written(small_bundle, tmp_path):
+    bundle = read_bundle(small_bundle)
+    manifest = replace(bundle.manifest, window_us=2_000_000)
+    with pytest.raises(canthus.BundleError, match=r"is not written, since it could not be read: .*window_us"):
+        write_bundle(tmp_path / "eye.canthus", manifest, {name: bundle.read(name) for name in MEMBERS})
+    assert not list(tmp_path.iterdir())

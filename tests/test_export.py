@@ -168,3 +168,27 @@ def test_what_nobody_knows_is_asked_for_or_taken_and_told(small_checkpoint, anno
     assert len(told) == 1 and "doesn't say of which size its images were: 100x100 is taken" in told[0]
     assert main(["export", str(small_checkpoint), "-o", str(tmp_path / "eye.canthus")]) == 2
     assert "doesn't say what its outputs stand for; give --annotation FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("output", ["small.pth", "./link.canthus"])
+def test_a_checkpoint_is_not_overwritten(small_checkpoint, annotation, tmp_path, capsys, output):
+    checkpoint = tmp_path / "small.pth"
+    checkpoint.write_bytes(small_checkpoint.read_bytes())
+    (tmp_path / "link.canthus").symlink_to(checkpoint)
+    arguments = ["export", str(checkpoint), "--annotation", str(annotation), "-o", str(tmp_path / output)]
+    assert main(arguments) == 2
+    assert "is what is to be exported, and would be overwritten" in capsys.readouterr().err
+    assert checkpoint.read_bytes() == small_checkpoint.read_bytes()
+    assert main(["export", str(checkpoint), "--annotation", str(annotation), "-o", str(tmp_path)]) == 2
+    assert "is a folder; give the name of a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"window_us": 2_000_000}, {"labels": [*"abcdef", "g" * 100_000]}, {"labels": [*"abcdef", ""]}],
+    ids=["window", "long label", "no label"],
+)
+def test_facts_that_no_bundle_can_hold_are_refused_at_once(small_checkpoint, annotation, tmp_path, facts):
+    checkpoint = knowing(small_checkpoint, tmp_path / "knows.pth", **facts)
+    with pytest.raises(canthus.CheckpointError, match="makes no sense under 'canthus'"):
+        export(checkpoint, annotation, tmp_path / "eye.canthus")

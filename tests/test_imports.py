@@ -125,12 +125,17 @@ def test_ctrl_c_while_a_package_is_imported(folder, end):
         ("openvino", "2025.4.0-19876-abc", "OpenVINO 2025.4.0-19876-abc is too old, canthus needs 2026.4 or later"),
         ("PIL", "13.0.1", "Pillow 13.0.1 is too new, canthus needs one before 13"),
         ("PIL", "12.9", None),
-        ("dv_processing", "", "dv-processing  is too old, canthus needs 2.0.4 or later"),
         ("of_no_concern", "0.1", None),
     ],
 )
 def test_versions(module, version, says):
     assert version_lack(module, version, INSTALL) == (says and (says, INSTALL))
+
+
+def test_what_is_left_of_a_package():
+    what, remedy = version_lack("dv_processing", "", INSTALL)
+    assert what == "dv-processing is there, but only in part: it has no version"
+    assert remedy.startswith("pip install --force-reinstall dv")
 
 
 def test_versions_are_those_that_pip_installs():

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from canthus import MonitorError, View
+from canthus import MonitorError, View, ViewError
 from canthus.cli import main
+from canthus.cli.monitor import _setup
 from canthus.monitor.monitor import Monitor
 from canthus.monitor.server import PageServer
 from canthus.monitor.setup import SetUp
@@ -189,3 +190,21 @@ def test_the_command_refuses_it_too(small_bundle, recording, tmp_path, capsys):
     (tmp_path / "eye.yaml").write_text("rotate: 1")
     assert main([*command, str(tmp_path / "eye.yaml")]) == 2
     assert "rotate is 1" in capsys.readouterr().err
+
+
+def test_no_other_file_is_overwritten(tmp_path):
+    path = tmp_path / "mine.aedat4"
+    path.write_bytes(b"#!AER-DAT4.0\r\n")
+    with pytest.raises(ViewError, match=r"mine\.aedat4: "):
+        SetUp(path, View(), SENSOR, (10, 10))
+    assert path.read_bytes() == b"#!AER-DAT4.0\r\n"
+
+
+def test_a_view_of_another_camera_is_set_up_from_the_middle(tmp_path, capsys):
+    class Opened:
+        sensor, view = SENSOR, View(roi=(0, 0, 640, 480), rotate=90)
+
+    engine = StandInEngine()
+    setup = _setup(tmp_path / "eye.yaml", Opened, engine)
+    assert setup.told()["roi"] is None and setup.told()["rotate"] == 90
+    assert "(0, 0, 640, 480) reaches outside the sensor" in capsys.readouterr().err

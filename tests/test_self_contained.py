@@ -11,7 +11,7 @@ from bundles import written
 from canthus.bundle import read_bundle
 from canthus.cli import main
 from canthus.manifest import MEMBERS
-from canthus.self_contained import check_self_contained
+from canthus.self_contained import MESSAGES, check_self_contained
 
 onnx = pytest.importorskip("onnx")
 
@@ -116,10 +116,67 @@ def test_no_command_opens_such_a_bundle(small_bundle, tmp_path, command, capsys)
     assert "last_frame.onnx has weights in another file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("graph", [b"junk", b"\x3a\xff", b"\x3a" + b"\xff" * 12, b"\x3b\x00", b"\x39abc"])
+@pytest.mark.parametrize(
+    "graph",
+    [
+        b"junk",
+        b"\x3a\xff",
+        b"\x3a" + b"\xff" * 12,
+        b"\x3b\x00",
+        b"\x39abc",
+        b"\x08\x0a\x12\x06ORTMab",  # ONNX Runtime's own format, for which it takes what has this in this place
+        b"\x08\x0a\x12\x06TFL3ab",
+        b"\x00\x00",
+        b"\xfa\x01\x00",  # a field that no model has
+        b"\x0a\x00",  # a number, written as bytes: how other makers' graphs begin
+    ],
+)
 def test_what_is_no_graph(graph):
-    with pytest.raises(canthus.BundleError, match=r"head\.onnx is no ONNX graph \(a .*\); export"):
+    with pytest.raises(canthus.BundleError, match=r"head\.onnx is no ONNX graph \((a|it) .*\); export"):
         check_self_contained("head.onnx", graph)
+
+
+def overlong(key):
+    """As C++ reads it, which drops what is above 32 bits."""
+    key |= 1 << 32
+    return bytes([key >> shift & 127 | (128 if shift < 28 else 0) for shift in range(0, 35, 7)])
+
+
+def nested(field, content):
+    return bytes([field << 3 | 2, *_varint(len(content))]) + content
+
+
+def _varint(number):
+    return [number] if number < 128 else [number & 127 | 128, *_varint(number >> 7)]
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [overlong(13 << 3 | 2) + b"\x00", overlong(14 << 3) + b"\x01", b"\xea\x00\x00", b"\xf0\x00\x01", b"\x80\x01\x01"],
+)
+def test_fields_written_as_nobody_writes_them(tensor):
+    """Runtimes would read them, each in its way."""
+    for graph in (nested(5, tensor), nested(1, nested(5, nested(5, tensor)))):
+        with pytest.raises(canthus.BundleError, match=r"no ONNX graph|another file"):
+            check_self_contained("head.onnx", b"\x08\x0a" + nested(7, graph))
+
+
+def test_fields_are_those_of_onnx():
+    """But for what says how several devices share a graph."""
+    names = {
+        "model": "Model", "training": "TrainingInfo", "graph": "Graph", "function": "Function", "node": "Node",
+        "attribute": "Attribute", "sparse tensor": "SparseTensor", "tensor": "Tensor",
+    }  # fmt: skip
+    for kind, name in names.items():
+        fields = getattr(onnx, f"{name}Proto").DESCRIPTOR.fields_by_number
+        known = {field for field in fields if not fields[field].name.endswith(("configuration", "configurations"))}
+        message = MESSAGES[kind]
+        assert {*message.within, *message.others} == known
+        for field, inner in message.within.items():
+            assert fields[field].message_type.name == f"{names[inner]}Proto"
+        holds = set(names.values())
+        opaque = {fields[field].message_type for field in message.others if fields[field].message_type}
+        assert not any(type_.name.removesuffix("Proto") in holds for type_ in opaque)
 
 
 def test_cut_anywhere_and_changed_anywhere(head):

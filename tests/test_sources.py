@@ -11,6 +11,7 @@ import pytest
 
 import canthus
 from canthus import Events, Frame, Images, SourceError
+from canthus.sources.choose_camera import choose_camera
 from canthus.sources.grey import GreyFrames
 
 SENSOR = (34, 26)
@@ -191,9 +192,15 @@ def test_one_of_two_cameras_is_chosen(dv, tmp_path, camera, change):
     np.testing.assert_array_equal(frames[3].image, make_frame(3) ^ change)
 
 
+def test_a_name_from_a_file_does_nothing_to_a_terminal():
+    with pytest.raises(SourceError) as told:
+        choose_camera({"a\x1b[31m": {"events", "frames"}, "b\nc": {"events", "frames"}}, None)
+    assert str(told.value).isprintable()
+
+
 def test_two_cameras_are_named_where_none_was_chosen(dv, tmp_path):
     path = write_two_cameras(dv, tmp_path / "two.aedat4")
-    with pytest.raises(SourceError, match=r"two\.aedat4: there are left & low, right: .*--camera left & low, or"):
+    with pytest.raises(SourceError, match=r"two\.aedat4: there are left & low, right: .*--camera='left & low', or"):
         canthus.open(path)
     with pytest.raises(SourceError, match=r"two\.aedat4: no camera is called 'up'; there are left & low, right"):
         canthus.open(path, camera="up")
@@ -367,7 +374,7 @@ def test_other_folders_are_refused(tmp_path):
         canthus.open(tmp_path / "SEE" / "event" / "angry" / "1_001_man")
     Image.new("L", (10, 10)).save(path / "00003.jpg")
     packets, error = read(path)
-    assert len(packets) == 3 and "00003.jpg: is of size (10, 10)" in error
+    assert len(packets) == 3 and "00003.jpg: is 10 x 10 pixels, the sequence's first 34 x 26" in error
     Image.new("L", SENSOR).save(path / "thumbnail.jpg")
     with pytest.raises(SourceError, match=r"thumbnail\.jpg: not named by its number"):
         canthus.open(path)

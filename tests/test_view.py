@@ -304,6 +304,8 @@ def test_a_file_may_be_written_by_hand(text, view, tmp_path):
         (b"roi: &r [&a [&b [&c [1,1,1,1,1,1,1,1],*c,*c,*c,*c,*c,*c],*b,*b,*b,*b,*b],*a,*a,*a]", "roi is"),
         (b"rotate: !!python/object/apply:os.system [true]", "not YAML"),
         (b"rotate: [", "not YAML"),
+        (b'rotate: !!int ""', "not YAML"),
+        (b"mirror: !!bool x", "not YAML"),
         (b"{[1]: 2}", "not YAML"),
         (b"rotate: 90\nrotate: 180", "'rotate'.*twice"),
         (b"\xff\xfe\x00", "not YAML"),

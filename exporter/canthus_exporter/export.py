@@ -81,6 +81,10 @@ def export(
             raise ExportError(f"{path}: {reason}")
     if not output.parent.is_dir():
         raise ExportError(f"{output}: there is no folder {output.parent}; make it first")
+    for given in (checkpoint, annotation):
+        for path in (output, int8.page if int8 else None):
+            if given and path and path.exists() and Path(given).exists() and path.samefile(given):
+                raise ExportError(f"{path}: is what is to be exported, and would be overwritten; give another output")
     facts = trained_on(checkpoint, annotation, image_size, steps.note)
     if int8:
         assert facts.labels is not None

@@ -26,7 +26,8 @@ KEY = "canthus"
 
 IMAGES = ("frame", "event")
 _SIDE = (16, 4096)  # pixels, as in a manifest
-_LONGEST_US = 10_000_000
+_LONGEST_US = 1_000_000  # as in a manifest
+_LONGEST_LABEL = 80
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,13 @@ def _image_size(value: object) -> tuple[int, int] | None:
 
 
 def _labels(value: object) -> tuple[str, ...] | None:
-    if not isinstance(value, list) or not all(isinstance(label, str) and label.isprintable() for label in value):
+    if not isinstance(value, list) or not all(_is_label(label) for label in value):
         return None
     return tuple(value) if len(set(value)) == len(value) == len(LABELS) else None
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_LABEL and value.isprintable()
 
 
 def _normalisation(value: object) -> dict[str, Normalisation] | None:

@@ -81,12 +81,17 @@ def write_bundle(path: Path | str, manifest: Manifest, members: Mapping[str, byt
     `manifest.sha256` must already hold the members' hashes.
 
     Raises:
-        BundleError: there is no such folder, or no room or right to write in it.
+        BundleError: there is no such folder, no room or right to write in it, or a manifest that can't be read back.
     """
     path = Path(path)
+    text = manifest.to_yaml()
+    try:
+        Manifest.from_yaml(text)  # what would be refused is not written
+    except BundleError as error:
+        raise BundleError(f"{path}: is not written, since it could not be read: {error}") from error
     try:
         with whole_file(path) as partial, zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), manifest.to_yaml())
+            archive.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), text)
             for name in MEMBERS:
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
     except OSError as error:

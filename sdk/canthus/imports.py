@@ -94,6 +94,8 @@ def version_lack(module: str, version: str, install: str) -> Lack | None:
     """That canthus doesn't work with a version of a module, if so; `install` is as in `importing`."""
     oldest, first_not = VERSIONS.get(module, ("", ""))
     numbers, title = _numbers(version), _TITLES.get(module, module)
+    if oldest and not numbers:
+        return Lack(f"{title} is there, but only in part: it has no version", _again(module))
     if oldest and numbers < _numbers(oldest):
         return Lack(f"{title} {version} is too old, canthus needs {oldest} or later", install)
     if first_not and numbers >= _numbers(first_not):

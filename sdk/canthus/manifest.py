@@ -85,7 +85,7 @@ class Manifest:
         """
         try:
             document = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
+        except (yaml.YAMLError, RecursionError, ValueError, LookupError, TypeError) as error:
             raise BundleError("its manifest is not YAML; export the bundle again") from error
         fields = _Fields(document)
         version = fields.integer("format", 1, 1 << 31)

@@ -88,13 +88,14 @@ class View:
         try:
             with path.open("rb") as file:
                 content = file.read(_LARGEST_BYTES + 1)
-        except OSError as error:
-            raise ViewError(f"{path}: can't be read ({error.strerror}); canthus monitor --setup makes one") from error
+        except (OSError, ValueError) as error:  # ValueError of a name that no file can have
+            reason = getattr(error, "strerror", error)
+            raise ViewError(f"{path}: can't be read ({reason}); canthus monitor --setup makes one") from error
         if len(content) > _LARGEST_BYTES:
             raise ViewError(f"{path}: is too large to be a view; canthus monitor --setup makes one")
         try:
             return cls.from_fields(yaml.load(content, _Loader))
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
+        except (yaml.YAMLError, RecursionError, ValueError, LookupError, TypeError) as error:
             raise ViewError(f"{path}: is not YAML; canthus monitor --setup makes such a file") from error
         except ViewError as error:
             raise ViewError(f"{path}: {error}") from error
@@ -127,7 +128,10 @@ class View:
             return self._centred(sensor, image_size)
         left, top, width, height = self.roi
         if left + width > sensor[0] or top + height > sensor[1]:
-            raise ViewError(f"roi {self.roi} reaches outside the sensor of {sensor[0]} x {sensor[1]} pixels")
+            raise ViewError(
+                f"roi {self.roi} reaches outside the sensor of {sensor[0]} x {sensor[1]} pixels; "
+                "give another (--roi), or set it up anew: canthus monitor --setup FILE"
+            )
         return self.roi
 
     def _centred(self, sensor: tuple[int, int], image_size: tuple[int, int]) -> tuple[int, int, int, int]:

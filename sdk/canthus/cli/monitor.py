@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import canthus
@@ -12,7 +14,7 @@ from canthus.cli.camera_option import add_camera_option
 from canthus.cli.engine_options import add_engine_options, tell_backend
 from canthus.cli.view_options import add_view_options, view_of
 from canthus.engine import Engine
-from canthus.errors import SourceError
+from canthus.errors import SourceError, ViewError
 from canthus.monitor.monitor import Monitor
 from canthus.monitor.repeated import Repeated
 from canthus.monitor.server import PageServer
@@ -60,11 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     view = view_of(arguments)
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
     title = f"{Path(arguments.bundle).name} on {Path(arguments.source).name}"
-    with (
-        canthus.open(arguments.source, camera=arguments.camera, view=view) as source,
-        Monitor(engine, _repeated(source) if arguments.loop else source, title) as monitor,
-        PageServer(monitor, arguments.host, arguments.port, _setup(arguments.setup, source, engine)) as server,
-    ):
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(canthus.open(arguments.source, camera=arguments.camera, view=view))
+        setup = None if arguments.setup is None else _setup(arguments.setup, source, engine)
+        watched = _repeated(source) if arguments.loop else source
+        monitor = stack.enter_context(Monitor(engine, watched, title))
+        server = stack.enter_context(PageServer(monitor, arguments.host, arguments.port, setup))
         tell_backend(engine)
         print(f"{title}: open {server.url}", flush=True)
         if arguments.setup is not None:
@@ -82,8 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 2
 
 
-def _setup(path: Path | None, source: Source, engine: Engine) -> SetUp | None:
-    return None if path is None else SetUp(path, source.view, source.sensor, engine.image_size)
+def _setup(path: Path, source: Source, engine: Engine) -> SetUp:
+    try:
+        source.view.region(source.sensor, engine.image_size)
+    except ViewError as error:  # made for another camera: that is what is to be set up
+        print(f"canthus: {error}; begins with the middle", file=sys.stderr)
+        source.view = replace(source.view, roi=None)
+    return SetUp(path, source.view, source.sensor, engine.image_size)
 
 
 def _repeated(source: Source) -> Repeated:

@@ -16,6 +16,7 @@ from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import SourceError
 from canthus.expression import Expression
 from canthus.live.health import Health
+from canthus.sources.choose_camera import shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     with canthus.open(arguments.source, camera=arguments.camera, view=view) as source:
         tell_backend(engine)
         if camera := getattr(source, "camera", None):
-            print(f"camera {camera}", file=sys.stderr)
+            print(f"camera {shown(camera)}", file=sys.stderr)
         watching = canthus.watch(engine, source)
         try:
             with closing(watching):
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
                     print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
         finally:
             told = (_as_ledger(watching.health, every=source.is_live), _summary(latencies) if latencies else "")
-            print("\n".join(filter(None, told)), file=sys.stderr)
+            for text in filter(None, told):
+                print(text, file=sys.stderr)
     if not latencies:
         raise SourceError(f"{arguments.source}: no expressions: {watching.why_no_answers}")
     return 0

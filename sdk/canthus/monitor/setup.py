@@ -24,12 +24,15 @@ class SetUp:
 
     Raises:
         MonitorError: nothing can be written there.
+        ViewError: another kind of file is there.
     """
 
     def __init__(self, path: Path, view: View, sensor: tuple[int, int], image_size: tuple[int, int]) -> None:
         self._path = path.absolute()
         if self._path.is_dir() or not os.access(self._path.parent, os.W_OK):  # now, not after all was set up
             raise MonitorError(f"{path}: can't be written there; choose another file in a folder that there is")
+        if self._path.exists():  # no other file is overwritten than one that says how a camera is mounted
+            View.read(self._path)
         self._view, self._sensor, self._image_size = view, sensor, image_size
         self._lock = threading.Lock()  # two pages may save at once
 

@@ -123,6 +123,8 @@ def session_options(threads: int, operators: Path | None, *, as_written: bool = 
         options.add_session_config_entry("session.enable_quant_qdq_cleanup", "1")
     # Two sessions take turns: one's idle threads must not spin while the other works.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Graphs were checked as ONNX: as something else they would be read unchecked.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # A graph is data from outside: it may name no other file to read weights from.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
     if not multiplies_int8_exactly():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from canthus.errors import SourceError
@@ -26,16 +27,21 @@ def choose_camera(cameras: Mapping[str, set[str]], wanted: str | None) -> str:
         return usable[0]
     if usable:
         raise SourceError(
-            f"there {_are(cameras)}: which eye do you mean? choose one: --camera {usable[0]}, or "
+            f"there {_are(cameras)}: which eye do you mean? choose one: --camera={shlex.quote(shown(usable[0]))}, or "
             f"canthus.open(..., camera={usable[0]!r})"
         )
     lacks = ", ".join(
-        f"{name} has no {' and no '.join(sorted(_BOTH - gives))}"
+        f"{shown(name)} has no {' and no '.join(sorted(_BOTH - gives))}"
         for name, gives in cameras.items()
         if wanted in (None, name)
     )
     raise SourceError(f"{lacks}; canthus needs a camera that gives both (a DAVIS)")
 
 
+def shown(name: str) -> str:
+    """A name from a file, so that a terminal only shows it."""
+    return name if name.isprintable() else repr(name)
+
+
 def _are(cameras: Mapping[str, set[str]]) -> str:
-    return f"{'is' if len(cameras) == 1 else 'are'} {', '.join(cameras) or 'none'}"
+    return f"{'is' if len(cameras) == 1 else 'are'} {', '.join(map(shown, cameras)) or 'none'}"

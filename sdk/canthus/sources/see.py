@@ -61,7 +61,9 @@ class SeeSequence:
         image = _read(path)
         width, height = self.sensor
         if image.shape != (height, width):
-            raise SourceError(f"{path}: is of size {image.shape}, and the sequence's first frame {(height, width)}")
+            raise SourceError(
+                f"{path}: is {image.shape[1]} x {image.shape[0]} pixels, the sequence's first {width} x {height}"
+            )
         return image
 
 

@@ -38,6 +38,7 @@ class Watching(Iterator[Expression]):
     def __init__(self, engine: Engine, source: Source) -> None:
         self._watched: _Live | _Recorded = _Live(engine, source) if source.is_live else _Recorded(engine, source)
         self._expressions = self._watched.expressions()
+        self._span_us = engine.span_us
 
     def __next__(self) -> Expression:
         return next(self._expressions)
@@ -55,8 +56,10 @@ class Watching(Iterator[Expression]):
     def why_no_answers(self) -> str:
         """Where there are none: what is wrong with the frames' times, or else what became of the frames."""
         frames = self.health.frames
-        fates = f"{frames.came:,} frames came: {frames.fates}" if frames.came else "no frames came"
-        return self._watched.why_no_answers or fates
+        if not frames.came:
+            return "no frames came"
+        span = f"an answer looks at two frames that are {self._span_us / 1e6:g} s apart"
+        return self._watched.why_no_answers or f"{frames.came:,} frames came: {frames.fates}; {span}"
 
 
 def watch(engine: Engine, source: Source) -> Watching:
