@@ -29,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset
 
+from canthus_model.config import NO_EVENT
 from canthus_model.evaluate.figures import Figures, figures
 from canthus_model.evaluate.models import open_model
 from canthus_model.evaluate.runs import Model, evaluate
@@ -40,7 +41,6 @@ from canthus_model.train.recipe import PRESETS
 from canthus_model.train.run import train
 
 MEAN_SIZE = (33, 25)  # width and height of a mean image, pixels
-NO_EVENT = 127
 
 
 def mean_images(sequence: Sequence) -> NDArray[np.float32]:

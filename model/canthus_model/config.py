@@ -48,6 +48,9 @@ EXPERTS_USED = 2
 FRAME = Normalisation(mean=0.22616537, std=0.118931554)
 EVENT = Normalisation(mean=0.504413, std=0.06928615)
 
+NO_EVENT = 127
+"""Grey level of a pixel without events; an image of nothing else is what a stream shows where no events come."""
+
 WINDOW_US = 33_000
 """How long SEE's events are accumulated for one event image, in microseconds: a frame's time."""
 

@@ -46,13 +46,21 @@ class MCOENet(nn.Module):
 
     def stages(self, frame: Tensor, event: Tensor) -> dict[str, Tensor]:
         """Every tensor on the way, by name; `forward` says what the arguments are."""
-        out = {
+        return self.fuse(self.encode(frame, event))
+
+    def encode(self, frame: Tensor, event: Tensor) -> dict[str, Tensor]:
+        """The features (B, F) of the four images, by name; `forward` says what the arguments are."""
+        return {
             "first_frame": self.res00(frame[:, 0]),
             "last_frame": self.res01(frame[:, 1]),
             "first_event": self.res10(event[:, 0]),
             "last_event": self.res11(event[:, 1]),
         }
-        tokens = (len(frame), self.config.tokens, TOKEN_WIDTH)
+
+    def fuse(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What `encode` gave, and every tensor after it, by name."""
+        out = dict(features)
+        tokens = (len(out["first_frame"]), self.config.tokens, TOKEN_WIDTH)
         frame_tokens = torch.cat((out["first_frame"], out["last_frame"]), 1).view(tokens)
         event_tokens = torch.cat((out["first_event"], out["last_event"]), 1).view(tokens)
         out["mco_frame"], out["mco_event"] = self.MCO(frame_tokens, event_tokens)

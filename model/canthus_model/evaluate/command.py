@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from canthus.errors import EvaluationError
-from canthus.imports import import_lack
+from canthus.imports import import_lack, importing
 from canthus.threads import most_threads
 from canthus_model.evaluate.figures import Figures, figures
 from canthus_model.evaluate.folder import check_folder, filling
@@ -28,13 +28,18 @@ their spread tells what the drawing of clips does, and not how the model fares w
 volunteer to another is told, too.
 
 MODEL is a checkpoint (.pth) or a bundle (.canthus); evaluate both to see what an export cost. The outputs of a
-checkpoint that doesn't name them are taken to be in the order of the annotation's labels. Both run on the CPU."""
+checkpoint that doesn't name them are taken to be in the order of the annotation's labels. Both run on the CPU.
+
+With --ablate it tells instead whether the network uses all of itself: what it answers when its frames, its events or
+one of the two moments are those of other clips (of the same lighting, and another volunteer), when frames are black or
+there are no events; of a checkpoint also, when parts of the network are left out. And which experts are asked."""
 
 EXAMPLES = """\
 examples:
   canthus evaluate save_100.pth SEE
   canthus evaluate eye.canthus SEE -o results      # also keeps every answer, and draws the confusion matrix
   canthus evaluate eye.canthus SEE --runs 1        # a first impression, in a twentieth of the time
+  canthus evaluate eye.canthus SEE --ablate        # does it look at its frames? at its events? asks all experts?
   canthus evaluate --results results               # figures of results already there, also published ones
   canthus evaluate --results results -o results    # and draw their confusion matrix
 
@@ -46,7 +51,7 @@ With -o DIR these appear, all at once and when all are complete:
                               confusion matrices
   confusion.png               the confusion matrix of all runs, and a small one for each lighting
 DIR must be new or empty, so that results of two evaluations never mix. With --results, figures.json and
-confusion.png are replaced if they are there.
+confusion.png are replaced if they are there. With --ablate, ablation.json and ablation.png appear instead of all that.
 
 The same seed draws the same clips, so two models can be compared on the same ones."""
 
@@ -66,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `canthus evaluate`, and its help, to `parser`."""
     parser.usage = (
         "canthus evaluate MODEL SEE [-o DIR] [--weights NAME] [--runs N] [--seed N] [--batch N]\n"
-        "                       [--workers N] [--threads N] [--json]\n"
+        "                       [--workers N] [--threads N] [--json] [--ablate]\n"
         "       canthus evaluate --results DIR [-o DIR] [--json]"
     )
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
@@ -76,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder to write results and pictures into")
     parser.add_argument("--results", type=Path, metavar="DIR", help="evaluate no model, but the runs in DIR")
     parser.add_argument("--json", action="store_true", help="for machines: what figures.json holds, as one JSON object")
+    parser.add_argument("--ablate", action="store_true", help="take inputs and parts away, and tell what that changes")
     parser.add_argument("--weights", metavar="NAME", help="which network, of a checkpoint that holds several")
     for name, (default, least, largest, what) in _NUMBERS.items():
         parser.add_argument(
@@ -96,7 +102,10 @@ def run(arguments: argparse.Namespace) -> int:
             setattr(arguments, name, default)
     if arguments.output:
         check_folder(arguments.output)
-    _from_model(arguments)
+    if arguments.ablate:
+        _ablate(arguments)
+    else:
+        _from_model(arguments)
     return 0
 
 
@@ -141,6 +150,13 @@ def _from_model(arguments: argparse.Namespace) -> None:
         _write(arguments.output, found, origin, files, quiet=arguments.json)
 
 
+def _ablate(arguments: argparse.Namespace) -> None:
+    wait_without_spinning()
+    with importing("torch", "pip install 'canthus[cpu,train]'", EvaluationError, "a model can't be evaluated: "):
+        from canthus_model.evaluate.ablation.command import ablate_model
+    ablate_model(arguments)
+
+
 def _tell(found: Figures, origin: Origin, as_json: bool) -> None:
     print(json.dumps({**origin.as_dict(), **found.as_dict()}) if as_json else table(found))
 
@@ -157,6 +173,8 @@ def _write(output: Path, found: Figures, origin: Origin, runs: dict[str, Run], *
 
 def _check_mode(arguments: argparse.Namespace) -> None:
     if arguments.results:
+        if arguments.ablate:
+            raise EvaluationError("--ablate asks a model, and --results has none; give MODEL and SEE")
         given = [f"--{name}" for name in _NUMBERS if getattr(arguments, name) is not None]
         if arguments.model or given:
             what = "MODEL" if arguments.model else given[0]

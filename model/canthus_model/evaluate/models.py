@@ -51,17 +51,41 @@ def open_model(
     path = Path(path)
     check_model(path)
     if path.suffix == CHECKPOINT:
-        facts = read_facts(path)
-        again = "evaluate it on the data set that it was trained for"
-        _check(path, facts.labels or labels, facts.image_size or image_size, labels, image_size, again, CheckpointError)
-        return CheckpointModel(load_network(path, image_size, weights, _tell), facts.labels or labels, labels)
+        return CheckpointModel(*open_checkpoint(path, labels, image_size, weights))
+    return BundleModel(open_bundle(path, labels, image_size, threads, weights), labels)
+
+
+def open_checkpoint(
+    path: Path, labels: tuple[str, ...], image_size: tuple[int, int], weights: str | None = None
+) -> tuple[MCOENet, list[int]]:
+    """The network of a checkpoint, and the place of each of `labels` in its outputs; as `open_model`."""
+    facts = read_facts(path)
+    own = facts.labels or labels
+    again = "evaluate it on the data set that it was trained for"
+    _check(path, own, facts.image_size or image_size, labels, image_size, again, CheckpointError)
+    return load_network(path, image_size, weights, _tell), [own.index(label) for label in labels]
+
+
+def open_bundle(
+    path: Path,
+    labels: tuple[str, ...],
+    image_size: tuple[int, int],
+    threads: int = 2,
+    weights: str | None = None,
+    backend: str = "auto",
+) -> Engine:
+    """The engine of a bundle; as `open_model`.
+
+    Args:
+        backend: as `canthus.load` takes it.
+    """
     if weights is not None:
         raise EvaluationError(f"{path}: a bundle holds one network: leave out --weights")
-    engine = canthus.load(path, threads=threads)
+    engine = canthus.load(path, backend, threads)
     height, width = image_size
     again = f"export the checkpoint again with canthus export --image-size {height}x{width}"
     _check(path, engine.labels, engine.image_size, labels, image_size, again, BundleError)
-    return BundleModel(engine, labels)
+    return engine
 
 
 def _check(
@@ -92,11 +116,11 @@ def _tell(text: str) -> None:
 
 
 class CheckpointModel:
-    """The network of a checkpoint, in PyTorch on the CPU; its probabilities are put into the order of `labels`."""
+    """The network of a checkpoint, in PyTorch on the CPU; its probabilities are put into the order of the data set."""
 
-    def __init__(self, network: MCOENet, own: tuple[str, ...], labels: tuple[str, ...]) -> None:
-        """`own` are the labels in the order of the network's outputs."""
-        self._network, self._order = network, [own.index(label) for label in labels]
+    def __init__(self, network: MCOENet, order: list[int]) -> None:
+        """`order` is the place of each of the data set's labels in the network's outputs."""
+        self._network, self._order = network, order
 
     def probabilities(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As `Model.probabilities`."""

@@ -55,7 +55,7 @@ def evaluate(
         DataSetError: an image that can't be decoded; labels that aren't SEE's, or of which a name says another.
         EvaluationError: the model answers something else than (B, 7) finite numbers.
     """
-    _check(see)
+    check_labels(see)
     clips = Clips(see, seed)
     runs_of: dict[tuple[int, tuple[int, int]], list[int]] = {}
     for run in range(runs):
@@ -82,7 +82,8 @@ def evaluate(
     ]
 
 
-def _check(see: See) -> None:
+def check_labels(see: See) -> None:
+    """Raise DataSetError unless the labels are SEE's, and each sequence's the one that its name says."""
     path = see.root / ANNOTATION
     if set(see.labels) != set(EMOTIONS):
         raise DataSetError(f"{path}: its labels are {', '.join(see.labels)}; those of SEE are {', '.join(EMOTIONS)}")

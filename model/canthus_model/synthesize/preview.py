@@ -7,10 +7,10 @@ import numpy as np
 
 from canthus.errors import RecordingError
 from canthus.imports import importing
+from canthus_model.config import NO_EVENT
 
 COLUMNS = 6
 WINDOW = 33_333  # microseconds of events shown, centred on the frame's exposure
-GREY = 127  # no event
 GAP = 4  # pixels between pictures
 
 
@@ -58,6 +58,6 @@ def _busiest_moments(recording: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _event_image(events: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    image = np.full(shape, GREY, np.uint8)
+    image = np.full(shape, NO_EVENT, np.uint8)
     image[events["y"], events["x"]] = np.where(events["polarity"] > 0, 255, 0)
     return image

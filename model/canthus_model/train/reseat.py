@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from canthus_model.config import NO_EVENT
+
 # The largest change of size, of angle (radians), and of place (in half pictures).
 SCALE, TURN, SHIFT = 0.04, math.radians(2), 0.03
-NO_EVENT = 127.0
 
 
 def reseat(frame: Tensor, event: Tensor) -> tuple[Tensor, Tensor]:
