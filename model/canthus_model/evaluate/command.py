@@ -80,7 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("see", nargs="?", type=Path, metavar="SEE", help="the data set's folder, holding emotion.json")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder to write results and pictures into")
     parser.add_argument("--results", type=Path, metavar="DIR", help="evaluate no model, but the runs in DIR")
-    parser.add_argument("--json", action="store_true", help="for machines: what figures.json holds, as one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="for machines: what figures.json (ablation.json) holds, as one object"
+    )
     parser.add_argument("--ablate", action="store_true", help="take inputs and parts away, and tell what that changes")
     parser.add_argument("--weights", metavar="NAME", help="which network, of a checkpoint that holds several")
     for name, (default, least, largest, what) in _NUMBERS.items():

@@ -11,6 +11,8 @@ of what is shown, or a part of the network,
 "More", "fewer" and "costs" are of the whole interval that volunteers drawn anew give. Labels alone would not do: where
 a network is unsteady the floor is high, and something of worth may hide beneath it. Nor would UAR alone: what is taken
 away may spoil as many answers as it mends.
+
+What is ignored over all is used all the same if under some lighting alone it costs more than LEAST_LOSS points of UAR.
 """
 
 from __future__ import annotations
@@ -89,13 +91,25 @@ def _judge(row: Row, ablation: Ablation) -> Finding:
         IGNORED: f"{about} makes next to no difference" if row.taken.of_network else f"{about} {are} ignored",
         UNDECIDED: f"whether {about} {are} used is open",
     }[verdict]
+    floor = f" (another clip of the same sequence changes {redrawn.changed_drawn[0]:.1f} %)" if verdict != USED else ""
+    if verdict == IGNORED and (where := _where_it_costs(row, usual)):
+        verdict, begins = USED, f"{about} {are} used, but only in {where}"
     how = "without that" if row.taken.of_network else f"with {'those' if row.taken.plural else 'that'} of other clips"
-    floor = f" (another clip of the same sequence changes {redrawn.changed_drawn[0]:.1f} %)"
     sentence = (
-        f"{begins}: {how} {row.changed_drawn[0]:.1f} % of the labels change{'' if verdict == USED else floor}, "
+        f"{begins}: {how} {row.changed_drawn[0]:.1f} % of the labels change{floor}, "
         f"and UAR goes from {usual.uar.value:.1f} to {row.uar.value:.1f}"
     )
     return Finding(about, verdict, sentence)
+
+
+def _where_it_costs(row: Row, usual: Row) -> str:
+    """The lightings under which UAR is lost, and from what to what it goes there; nothing, if it is lost nowhere."""
+    places = []
+    for lighting, uar in row.lighting_uar.items():
+        lost = estimate(usual.lighting_drawn[lighting] - row.lighting_drawn[lighting])
+        if lost.low is not None and lost.low > LEAST_LOSS:
+            places.append(f"{lighting} ({usual.lighting_uar[lighting].value:.1f} to {uar.value:.1f})")
+    return " and ".join(places)
 
 
 def judge(beyond: Estimate, lost: Estimate) -> str:

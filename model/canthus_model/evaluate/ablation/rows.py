@@ -39,7 +39,8 @@ class Row:
         uar: over all sequences.
         lighting_uar: under each of LIGHTINGS.
         same: at how many clips it says what it says to everything.
-        uar_drawn, changed_drawn: UAR and 100 - `same`, for each lot of volunteers.
+        uar_drawn, lighting_drawn, changed_drawn: UAR, over all and under each lighting, and 100 - `same`, for each lot
+            of volunteers.
     """
 
     taken: Taken
@@ -47,6 +48,7 @@ class Row:
     lighting_uar: dict[str, Estimate]
     same: Estimate
     uar_drawn: Drawn
+    lighting_drawn: dict[str, Drawn]
     changed_drawn: Drawn
 
     @property
@@ -61,14 +63,16 @@ class Row:
 
 def measure_row(taken: Taken, panel: Panel, right: NDArray[np.bool_], same: NDArray[np.bool_]) -> Row:
     """From which answers (R, N) are right, and which are what the network says to everything."""
-    uar = panel.uar(right)
+    uar, changed = panel.uar(right), panel.share(~same)
+    lightings = {lighting: panel.uar(right, lighting) for lighting in LIGHTINGS}
     return Row(
         taken,
         estimate(uar),
-        {lighting: estimate(panel.uar(right, lighting)) for lighting in LIGHTINGS},
-        estimate(panel.share(same)),
+        {lighting: estimate(drawn) for lighting, drawn in lightings.items()},
+        estimate(100 - changed),
         uar,
-        panel.share(~same),
+        lightings,
+        changed,
     )
 
 
