@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from canthus.errors import EvaluationError
-from canthus.imports import import_lack, importing
+from canthus.imports import importing
 from canthus.threads import most_threads
 from canthus_model.evaluate.figures import Figures, figures
 from canthus_model.evaluate.folder import check_folder, filling
@@ -123,7 +123,7 @@ def _from_results(results: Path, output: Path | None, *, as_json: bool) -> None:
 
 def _from_model(arguments: argparse.Namespace) -> None:
     wait_without_spinning()
-    try:
+    with importing("torch", "pip install 'canthus[cpu,train]'", EvaluationError, "a model can't be evaluated: "):
         import torch
 
         from canthus_model.checkpoint import read_epoch
@@ -131,9 +131,6 @@ def _from_model(arguments: argparse.Namespace) -> None:
         from canthus_model.evaluate.runs import evaluate
         from canthus_model.see.dataset import open_see
         from canthus_model.see.moments import Clips
-    except ImportError as error:
-        lack = import_lack(error, "torch", "pip install 'canthus[cpu,train]'")
-        raise EvaluationError(f"a model can't be evaluated: {lack}") from error
     check_model(arguments.model)
     torch.set_num_threads(arguments.threads)
     with progress("looking for the images") as report:
