@@ -76,15 +76,16 @@ def export(
         raise ExportError("a bundle is of one precision: int8 or float16, not both")
     steps = steps or Steps()
     checkpoint, output = Path(checkpoint), Path(output)
-    for path in (output, int8.page if int8 else None):
-        if path and path.parent.is_dir() and (reason := why_unwritable(path)):
+    written = [output, *([int8.page] if int8 and int8.page else [])]
+    for path in written:
+        if path.parent.is_dir() and (reason := why_unwritable(path)):
             raise ExportError(f"{path}: {reason}")
     if not output.parent.is_dir():
         raise ExportError(f"{output}: there is no folder {output.parent}; make it first")
-    for given in (checkpoint, annotation):
-        for path in (output, int8.page if int8 else None):
-            if given and path and path.exists() and Path(given).exists() and path.samefile(given):
-                raise ExportError(f"{path}: is what is to be exported, and would be overwritten; give another output")
+    given = [path for path in (checkpoint, annotation) if path and Path(path).exists()]
+    for path in filter(Path.exists, written):
+        if any(path.samefile(other) for other in given):
+            raise ExportError(f"{path}: is what is to be exported, and would be overwritten; give another output")
     facts = trained_on(checkpoint, annotation, image_size, steps.note)
     if int8:
         assert facts.labels is not None
