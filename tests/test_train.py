@@ -60,6 +60,7 @@ def run(
     seed=0,
     resume=False,
     workers=0,
+    volunteers=(),
     **recipe,
 ):
     recipe = replace(SMALL_RECIPE, epochs=epochs, **{"batch": 4} | recipe)
@@ -75,6 +76,7 @@ def run(
         seed=seed,
         machine=machine,
         resume=resume,
+        volunteers=volunteers,
     )
 
 
@@ -117,7 +119,13 @@ def begun(tmp_path):
 def test_published_format(whole_run):
     final, _ = whole_run
     assert final.name == "save_3.pth"
-    assert {path.name for path in final.parent.iterdir()} == {"last.pth", "save_3.pth", "weights.pth", "tensorboard"}
+    assert {path.name for path in final.parent.iterdir()} == {
+        "last.pth",
+        "save_3.pth",
+        "weights.pth",
+        "curves.png",
+        "tensorboard",
+    }
     for path in (final, final.with_name("last.pth")):
         content = torch.load(path, weights_only=True)
         assert list(content) == ["epoch", "state_dict", "canthus", "optimizer", "scheduler", "lightning"]
@@ -268,7 +276,8 @@ def test_full_disk_leaves_the_last_good_checkpoint(begun, tmp_path):
     with largest_file(1 << 20), pytest.raises(TrainingError, match=r"save_2\.pth: can't be written .*--resume"):
         run(begun, epochs=2, resume=True)
     assert (begun / "last.pth").read_bytes() == before
-    assert {path.name for path in begun.iterdir()} == {"last.pth", "save_1.pth", "weights.pth", "tensorboard"}
+    written = {"last.pth", "save_1.pth", "weights.pth", "curves.png", "tensorboard"}
+    assert {path.name for path in begun.iterdir()} == written
 
 
 def test_loss_that_is_none_stops_training(tmp_path):

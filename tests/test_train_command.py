@@ -157,6 +157,7 @@ def test_two_nodes_train_as_two_devices_do(see, tmp_path):
         "last.pth",
         "save_2.pth",
         "weights.pth",
+        "curves.png",
         "tensorboard",
     }
 
@@ -182,7 +183,8 @@ def test_interrupted(see, tmp_path):
     assert error.endswith("canthus: interrupted; nothing was left half-written\n") and "Traceback" not in error
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
-    assert {path.name for path in tmp_path.iterdir()} == {"last.pth", "weights.pth", "tensorboard"}
+    written = {path.name for path in tmp_path.iterdir()} - {"curves.png"}  # is drawn from the fifth epoch on
+    assert written == {"last.pth", "weights.pth", "tensorboard"}
 
 
 def broken(path):
@@ -244,6 +246,7 @@ def test_data_set_that_is_not_whole(tmp_path, capsys, spoil, message):
         (["--batch", "8"], "--batch 8: the run in {} was begun with --batch 4, and goes on as it was begun"),
         (["--learning-rate", "0.1"], "--learning-rate 0.1: the run in {} was begun with --learning-rate 0.003"),
         (["--seed", "1"], "--seed 1: the run in {} was begun with --seed 0"),
+        (["--validation", "2"], "--validation 2: the run in {} was begun without --validation, and goes on"),
         (["--preset", "paper"], "--preset paper: the run in {} was begun with --preset small"),
         (["--encoder-weights", __file__], f"--encoder-weights {__file__}: the run in {{}} began from random weights"),
         (["--epochs", "3"], "{}/last.pth: has all of its 3 epochs already; more --epochs would go on"),

@@ -38,6 +38,7 @@ LEFT_OUT = {
     "test_train_command.py": TORCH,
     "test_train_reseat.py": TORCH,
     "test_train_scarcity.py": TORCH,
+    "test_train_validation.py": TORCH,
     "test_wheels.py": BUILDS,
 }
 SKIPPED = {

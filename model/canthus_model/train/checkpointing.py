@@ -89,9 +89,10 @@ class PublishedFormat(CheckpointIO):
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what a killed run was writing."""
-    for path in folder.glob(f"*.pth{PARTIAL}"):
-        path.unlink(missing_ok=True)
+    """Remove what a killed run was writing: checkpoints, and `whole_file`s."""
+    for pattern in (f"*.pth{PARTIAL}", f".*.png.*{PARTIAL}"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _check_finite(state: dict[str, Tensor], path: Path) -> None:

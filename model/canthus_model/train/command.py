@@ -24,17 +24,22 @@ what is in DIR:
   weights.pth      after every epoch: the weights alone, with what they were trained on (image size, order of labels,
                    normalisation, times). A third of the size; the file to keep, to export and to evaluate
   save_{epochs}.pth   after the last epoch, in the published format
-  tensorboard/     loss and accuracy of each epoch: tensorboard --logdir DIR
+  best.pth         with --validation: as weights.pth, of the epoch with the highest UAR on volunteers held back
+  curves.png       losses, UAR and learning rate of each epoch
+  tensorboard/     the same and more: tensorboard --logdir DIR
 
 Before the first epoch every image is decoded once: one that can't be, or is of another size, is told then. What was
 found in order is remembered in ~/.cache/canthus (hashes alone), and not decoded again unless it changed.
 
 Every fifth epoch, and the last, is looked at with the testing subset, the middle clip of each sequence. That is
-for you to see; nothing is chosen by it.
+for you to see; nothing is chosen by it. With --validation N it isn't opened at all: N training volunteers, drawn by
+the seed, are held back and looked at instead, and the best epoch by their UAR is kept. Having been chosen by it, that
+UAR flatters; `canthus evaluate` on the testing subset tells what the network is worth.
 
 examples:
   canthus train SEE -o run --encoder-weights resnet18.pth           as published; the file is torchvision's
   canthus train SEE -o small --preset small                         a million parameters, for a laptop
+  canthus train SEE -o run --validation 5                           choose the best epoch by five volunteers held back
   canthus train SEE -o run --resume                                 go on after a kill or Ctrl-C, as it was begun
   canthus train SEE -o run --devices 8                              eight GPUs of one machine
   MASTER_ADDR=10.0.0.1 MASTER_PORT=29500 NODE_RANK=0 canthus train SEE -o run --devices 8 --nodes 2
@@ -60,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--learning-rate", type=_rate, metavar="RATE", help=f"of the first epoch; {_default('learning_rate')}"
     )
     parser.add_argument("--seed", type=_whole, metavar="N", help=f"of everything random (default: {USUAL_SEED})")
+    parser.add_argument(
+        "--validation",
+        type=_positive,
+        metavar="N",
+        help="hold N training volunteers back, and keep the best epoch by them; the testing subset isn't opened "
+        "(default: train on all)",
+    )
     parser.add_argument(
         "--encoder-weights",
         type=Path,

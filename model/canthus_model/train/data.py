@@ -15,14 +15,14 @@ MOST_WORKERS = 8
 
 
 class Batches(L.LightningDataModule):
-    """Batches of both subsets for the process that asks."""
+    """Batches to train on and batches to look at, for the process that asks."""
 
     def __init__(
-        self, training: Dataset[Sample], testing: Dataset[Sample], batch: int, seed: int, workers: int, pinned: bool
+        self, training: Dataset[Sample], looked_at: Dataset[Sample], batch: int, seed: int, workers: int, pinned: bool
     ) -> None:
         """`batch` is of all processes together; `workers` of each; `pinned` batches copy faster to GPUs."""
         super().__init__()
-        self._training, self._testing, self._batch, self._seed = training, testing, batch, seed
+        self._training, self._looked_at, self._batch, self._seed = training, looked_at, batch, seed
         self._workers, self._pinned = workers, pinned
 
     @property
@@ -39,7 +39,7 @@ class Batches(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Sample]:
         place = self.trainer.global_rank, self.trainer.world_size
-        return self._loader(self._testing, InOrderSampler(len(self._testing), *place))
+        return self._loader(self._looked_at, InOrderSampler(len(self._looked_at), *place))
 
     def _loader(self, clips: Dataset[Sample], sampler) -> DataLoader[Sample]:
         return DataLoader(

@@ -1,4 +1,4 @@
-"""What one step of training and one of testing do."""
+"""What one step of training and one of looking at other clips do."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from canthus.errors import TrainingError
 from canthus_model.network import MCOENet
 from canthus_model.see.moments import Sample
+from canthus_model.train.looked_at import LookedAt
+from canthus_model.train.recall import UnweightedRecall, unweighted_recall
 from canthus_model.train.recipe import Recipe
 from canthus_model.train.reseat import reseat
 
-LOSS, ACCURACY = "training/loss", "training/accuracy"
-TESTING_LOSS, WAR, UAR = "testing/loss", "testing/WAR", "testing/UAR"
+LOSS, ACCURACY, TRAINING_UAR = "training/loss", "training/accuracy", "training/UAR"
 PREFIX = "network."
 """What Lightning's names of the network's tensors begin with."""
 
@@ -27,16 +28,19 @@ PREFIX = "network."
 class Training(L.LightningModule):
     """A network that learns by a recipe. Everything random in an epoch follows from seed, epoch and process."""
 
-    def __init__(self, network: MCOENet, recipe: Recipe, seed: int, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, network: MCOENet, recipe: Recipe, seed: int, settings: dict[str, Any], looked_at: LookedAt
+    ) -> None:
         """`settings` are plain values that go into checkpoints, for `resume.py` to compare."""
         super().__init__()
         self.network = network
         self.begun = False
-        self._recipe, self._seed = recipe, seed
+        self._recipe, self._seed, self._looked_at = recipe, seed, looked_at
         self.save_hyperparameters(settings)
         labels = network.output.out_features
         self._accuracy = MulticlassAccuracy(labels, average="micro")
-        self._testing_loss = MeanMetric()
+        self._uar = UnweightedRecall(labels)
+        self._look_loss = MeanMetric()
         self._confusion = MulticlassConfusionMatrix(labels)
 
     def configure_optimizers(self) -> dict[str, Any]:
@@ -66,23 +70,24 @@ class Training(L.LightningModule):
                 "--learning-rate. Checkpoints that there are, are of epochs before"
             )
         self._accuracy(logits, batch.label)
+        self._uar.update(logits, batch.label)
         size = len(batch.label)
         self.log(LOSS, loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
         self.log(ACCURACY, self._accuracy, on_step=False, on_epoch=True, batch_size=size)
+        self.log(TRAINING_UAR, self._uar, on_step=False, on_epoch=True, batch_size=size)
         return loss
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         logits = self.network(batch.frame, batch.event)
         loader = self.trainer.val_dataloaders
         real = loader.sampler.is_real(batch_index * loader.batch_size, len(logits)).to(logits.device)
-        self._testing_loss(F.cross_entropy(logits, batch.label, reduction="none")[real])
+        self._look_loss(F.cross_entropy(logits, batch.label, reduction="none")[real])
         self._confusion.update(logits[real], batch.label[real])
 
     def on_validation_epoch_end(self) -> None:
-        confusion = self._confusion.compute()
-        recalls = confusion.diag() / confusion.sum(1)
-        self.log(TESTING_LOSS, self._testing_loss.compute())
-        self.log(WAR, confusion.diag().sum() / confusion.sum())
-        self.log(UAR, recalls[confusion.sum(1) > 0].mean())
+        confusion, looked_at = self._confusion.compute(), self._looked_at
+        self.log(looked_at.loss, self._look_loss.compute())
+        self.log(looked_at.war, confusion.diag().sum() / confusion.sum())
+        self.log(looked_at.uar, unweighted_recall(confusion))
         self._confusion.reset()
-        self._testing_loss.reset()
+        self._look_loss.reset()

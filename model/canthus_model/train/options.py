@@ -45,6 +45,10 @@ def go_on(arguments: argparse.Namespace, begun: Settings) -> Chosen:
     for name, held in (("batch", begun.recipe.batch), ("learning_rate", begun.recipe.learning_rate)):
         _check(f"--{name.replace('_', '-')}", getattr(arguments, name), held, folder)
     _check("--seed", arguments.seed, begun.seed, folder)
+    if begun.volunteers:
+        _check("--validation", arguments.validation, len(begun.volunteers), folder)
+    elif arguments.validation:
+        raise _disagrees(f"--validation {arguments.validation}", folder, "was begun without --validation")
     if arguments.encoder_weights and sha256_of(arguments.encoder_weights) != begun.encoder_weights:
         theirs = "from another file" if begun.encoder_weights else "from random weights, or doesn't say from which"
         raise _disagrees(f"--encoder-weights {arguments.encoder_weights}", folder, f"began {theirs}")

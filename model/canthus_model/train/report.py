@@ -14,16 +14,17 @@ import lightning as L
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from canthus_model.train.module import ACCURACY, LOSS, TESTING_LOSS, UAR, WAR
+from canthus_model.train.looked_at import LookedAt
+from canthus_model.train.module import ACCURACY, LOSS
 
 
 class Report(L.Callback):
-    """What is common to both: how long epochs take, and whether the testing subset was looked at."""
+    """What is common to both: how long epochs take, and whether other clips were looked at."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, epochs: int, looked_at: LookedAt) -> None:
+        self._epochs, self._looked_at = epochs, looked_at
         self._seconds: list[float] = []  # of this run's epochs
-        self._tested = False
+        self._looked = False
 
     def say(self, text: str) -> None:
         """Write a line to stderr."""
@@ -33,16 +34,16 @@ class Report(L.Callback):
         self._begin = time.monotonic()
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._tested = True
+        self._looked = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}  # gathered in all processes
         self._seconds.append(time.monotonic() - self._begin)
-        tested, self._tested = self._tested, False
+        looked, self._looked = self._looked, False
         if trainer.is_global_zero:
-            self._tell_epoch(trainer.current_epoch + 1, values, tested)
+            self._tell_epoch(trainer.current_epoch + 1, values, looked)
 
-    def _tell_epoch(self, epoch: int, values: dict[str, float], tested: bool) -> None:
+    def _tell_epoch(self, epoch: int, values: dict[str, float], looked: bool) -> None:
         raise NotImplementedError
 
     def _left(self, epoch: int) -> str:
@@ -54,17 +55,18 @@ class Report(L.Callback):
 class EpochLines(Report):
     """A line for each epoch."""
 
-    def _tell_epoch(self, epoch: int, values: dict[str, float], tested: bool) -> None:
+    def _tell_epoch(self, epoch: int, values: dict[str, float], looked: bool) -> None:
         parts = [f"loss {values[LOSS]:.3f}", f"training accuracy {100 * values[ACCURACY]:.1f} %"]
-        if tested:
-            parts += [f"testing loss {values[TESTING_LOSS]:.3f}"]
-            parts += [f"testing WAR {100 * values[WAR]:.1f} %, UAR {100 * values[UAR]:.1f} %"]
+        if looked:
+            name, war, uar = self._looked_at.name, values[self._looked_at.war], values[self._looked_at.uar]
+            parts += [f"{name} loss {values[self._looked_at.loss]:.3f}"]
+            parts += [f"{name} WAR {100 * war:.1f} %, UAR {100 * uar:.1f} %"]
         parts += [f"{self._seconds[-1]:.1f} s", self._left(epoch)]
         self.say(f"epoch {epoch} of {self._epochs}: " + ", ".join(filter(None, parts)))
 
 
 class EpochBar(Report):
-    """One line that is written over and over, of this epoch; above it a line for each look at the testing subset."""
+    """One line that is written over and over, of this epoch; above it a line for each look at other clips."""
 
     _REFRESH = 0.2  # seconds: to ask a GPU for the loss of a step makes it wait
 
@@ -100,18 +102,18 @@ class EpochBar(Report):
             self._bar.update(self._task, loss=f"loss {float(outputs['loss']):.3f}")
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._bar.reset(self._task, description="testing", total=sum(trainer.num_val_batches))
+        self._bar.reset(self._task, description=self._looked_at.name, total=sum(trainer.num_val_batches))
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: object, batch_index: int
     ) -> None:
         self._bar.update(self._task, completed=batch_index + 1)
 
-    def _tell_epoch(self, epoch: int, values: dict[str, float], tested: bool) -> None:
+    def _tell_epoch(self, epoch: int, values: dict[str, float], looked: bool) -> None:
         self._bar.update(self._task, left=self._left(epoch))
-        if tested:
-            losses = f"loss {values[LOSS]:.3f}, testing {values[TESTING_LOSS]:.3f}"
-            rates = f"WAR {100 * values[WAR]:.1f}, UAR {100 * values[UAR]:.1f} %"
+        if looked:
+            losses = f"loss {values[LOSS]:.3f}, {self._looked_at.name} {values[self._looked_at.loss]:.3f}"
+            rates = f"WAR {100 * values[self._looked_at.war]:.1f}, UAR {100 * values[self._looked_at.uar]:.1f} %"
             self.say(f"epoch {epoch} of {self._epochs}: {losses}; {rates}")
 
     def teardown(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
@@ -125,9 +127,9 @@ class EpochBar(Report):
             self._bar.stop()
 
 
-def report(epochs: int) -> Report:
-    """What reports on a run of so many epochs, to stderr."""
-    return EpochBar(epochs) if sys.stderr.isatty() else EpochLines(epochs)
+def report(epochs: int, looked_at: LookedAt) -> Report:
+    """What reports on a run of so many epochs, and on looks at other clips, to stderr."""
+    return (EpochBar if sys.stderr.isatty() else EpochLines)(epochs, looked_at)
 
 
 def duration(seconds: float) -> str:

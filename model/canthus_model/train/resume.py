@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from canthus.errors import CheckpointError, TrainingError
 from canthus_model.checkpoint import load_network, read_checkpoint
+from canthus_model.see.annotation import TRAINING, Annotation
 from canthus_model.train.checkpointing import LIGHTNING
 from canthus_model.train.settings import Settings
 
@@ -41,15 +41,20 @@ def check_epochs(path: Path, finished: int, epochs: int) -> None:
         raise TrainingError(f"{path}: has all of its {epochs} epochs already; more --epochs would go on")
 
 
-def check_same_data(begun: Settings, see: Path, labels: Sequence[str], sequences: int) -> None:
-    """Raises TrainingError if the data set in `see` isn't the one that the run was begun on."""
+def check_same_data(begun: Settings, see: Path, annotation: Annotation) -> None:
+    """Raises TrainingError if the data set in `see`, of this `annotation`, isn't the one that the run was begun on."""
     remedy = "give the data set that it was begun on, or another folder with -o"
-    if tuple(labels) != begun.labels:
-        theirs, ours = ", ".join(begun.labels), ", ".join(labels)
+    if annotation.labels != begun.labels:
+        theirs, ours = ", ".join(begun.labels), ", ".join(annotation.labels)
         raise TrainingError(f"{see}: its labels are {ours}; those of the run are {theirs}; {remedy}")
+    volunteers = [entry.parts.volunteer for entry in annotation.entries if entry.subset == TRAINING]
+    if missing := set(begun.volunteers) - set(volunteers):
+        raise TrainingError(f"{see}: has no training volunteer {min(missing)}, whom the run holds back; {remedy}")
+    sequences = sum(volunteer not in begun.volunteers for volunteer in volunteers)
     if sequences != begun.sequences:
+        beside = " beside those of the volunteers held back" if begun.volunteers else ""
         raise TrainingError(
-            f"{see}: has {sequences} training sequences, and the run was begun on {begun.sequences}; {remedy}"
+            f"{see}: has {sequences} training sequences{beside}, and the run was begun on {begun.sequences}; {remedy}"
         )
 
 

@@ -21,11 +21,15 @@ from canthus.errors import CheckpointError, DataSetError, TrainingError
 from canthus_model.config import NetworkConfig
 from canthus_model.network import MCOENet
 from canthus_model.see.moments import Sample
+from canthus_model.train.best import KeepBest
 from canthus_model.train.checkpointing import LAST, PublishedFormat, SaveEveryEpoch, final_name, remove_partial
+from canthus_model.train.curves import Curves, check_matplotlib
 from canthus_model.train.data import Batches, unwrapped
 from canthus_model.train.doubts import Doubts
 from canthus_model.train.encoder_weights import start_encoders
 from canthus_model.train.folder import LOGS, check_folder, run_folder
+from canthus_model.train.history import History
+from canthus_model.train.looked_at import CHOSEN_BY, SHOWN
 from canthus_model.train.machine import Machine
 from canthus_model.train.module import Training
 from canthus_model.train.recipe import Recipe
@@ -34,13 +38,13 @@ from canthus_model.train.resume import check_same_run, read_begun
 from canthus_model.train.scarcity import Scarcity
 from canthus_model.train.settings import Settings, sha256_of
 
-LOOK_EVERY = 5  # epochs, at the testing subset
+LOOK_EVERY = 5  # epochs, at clips that aren't trained on
 _ALONE_SECONDS = 10  # that the other processes may take to end
 
 
 def train(
     training: Dataset[Sample],
-    testing: Dataset[Sample],
+    looked_at: Dataset[Sample],
     labels: Sequence[str],
     output: Path,
     config: NetworkConfig,
@@ -50,22 +54,26 @@ def train(
     machine: Machine | None = None,
     resume: bool = False,
     encoder_weights: Path | None = None,
+    volunteers: Sequence[str] = (),
 ) -> Path:
     """Train a network and return the final checkpoint, `output/save_{epochs}.pth`.
 
-    `output/last.pth` is written after every epoch, and TensorBoard's logs to `output/tensorboard`. The weights
+    `output/last.pth` is written after every epoch, `output/curves.png` after some, and TensorBoard's logs to
+    `output/tensorboard`; with `volunteers` also the weights of the best epoch by them, `output/best.pth`. The weights
     that result follow from the data, config, recipe and seed, as far as the machine's arithmetic does.
 
     Args:
-        training, testing: data sets with a length, whose items are asked for by (epoch, index) and are
-            `Sample`s of image size `config.image_size`; testing's are always asked for with epoch 0, and are
-            only looked at.
+        training, looked_at: data sets with a length, whose items are asked for by (epoch, index) and are
+            `Sample`s of image size `config.image_size`; those of `looked_at` are always asked for with epoch
+            0, and nothing is learned from them.
         labels: names of the samples' labels, in order.
         machine: what to train on; a GPU if there is one, unless told otherwise.
         resume: go on after the last epoch that `output` has; all else must be as it was begun, but for the
             number of epochs.
         encoder_weights: torchvision's state dict of a ResNet-18, which all four encoders start from; of a run that
             goes on, they did.
+        volunteers: those whom `looked_at` shows, if they were held back from training; none if it is the testing
+            subset, by which nothing is chosen.
 
     Raises:
         TrainingError: it can't start or go on as asked; the loss or weights became NaN; a file can't be
@@ -75,11 +83,11 @@ def train(
     """
     machine = machine or Machine()
     check(output, recipe, machine, resume)
-    check_batch(recipe.batch, len(training))
+    check_batch(recipe.batch, len(training), len(volunteers))
     machine.use_threads()
     last = output / LAST if resume else None
     begun_from = sha256_of(encoder_weights) if encoder_weights else None
-    settings = Settings(config, recipe, seed, tuple(labels), len(training), begun_from)
+    settings = Settings(config, recipe, seed, tuple(labels), len(training), begun_from, tuple(volunteers))
     if last:
         check_same_run(last, settings)
         settings = replace(settings, encoder_weights=read_begun(last).settings.encoder_weights)
@@ -92,9 +100,12 @@ def train(
     with quiet(), run_folder(output) if first else contextlib.nullcontext():
         if first:
             remove_partial(output)
-        module = Training(network, recipe, seed, settings.as_dict())
-        told = report(recipe.epochs)
-        watching = [Doubts(len(labels), told.say), Scarcity(told.say), LearningRateMonitor("epoch")]
+        looks = CHOSEN_BY if volunteers else SHOWN
+        module = Training(network, recipe, seed, settings.as_dict(), looks)
+        told, history = report(recipe.epochs, looks), History(looks)
+        watching = [Doubts(len(labels), looks, told.say), Scarcity(told.say), LearningRateMonitor("epoch")]
+        best = KeepBest(output, history, told.say)
+        curves = Curves(output, history, looks, len(labels), best, told.say)
         trainer = L.Trainer(
             **machine.trainer_options,
             max_epochs=recipe.epochs,
@@ -106,30 +117,37 @@ def train(
                 SaveEveryEpoch(output, recipe.epochs),
                 told,
                 *watching,
+                history,
+                *([best] if volunteers else []),
+                curves,
             ],
             plugins=[PublishedFormat()],
             enable_model_summary=False,
             enable_progress_bar=False,
         )
-        batches = Batches(training, testing, recipe.batch, seed, machine.decoders, machine.on_gpu)
+        batches = Batches(training, looked_at, recipe.batch, seed, machine.decoders, machine.on_gpu)
         _fit(trainer, module, batches, last)
     final = output / final_name(recipe.epochs)
     if trainer.is_global_zero:
         print(f"{final}: {recipe.epochs} epochs, {duration(time.monotonic() - begin)}")
+        if best.epoch:
+            print(best.told(len(volunteers)))
     return final
 
 
 def check(output: Path, recipe: Recipe, machine: Machine, resume: bool) -> None:
     """What can be told before the data set is looked at; raises TrainingError."""
     machine.check(recipe.batch)
+    check_matplotlib()
     if rank_zero_only.rank == 0:  # the others begin when the first one already writes
         check_folder(output, resume)
 
 
-def check_batch(batch: int, sequences: int) -> None:
-    """Raises TrainingError if there are too few training sequences for one batch."""
+def check_batch(batch: int, sequences: int, held_back: int = 0) -> None:
+    """Raises TrainingError if there are too few training sequences for one batch, `held_back` volunteers' left out."""
     if batch > sequences:
-        raise TrainingError(f"a batch of {batch} exceeds the {sequences} training sequences; give --batch")
+        left = f" that --validation {held_back} leaves; give less of it, or" if held_back else "; give"
+        raise TrainingError(f"a batch of {batch} exceeds the {sequences} training sequences{left} --batch")
 
 
 def _fit(trainer: L.Trainer, module: Training, batches: Batches, last: Path | None) -> None:

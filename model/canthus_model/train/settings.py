@@ -12,7 +12,7 @@ from canthus.errors import TrainingError
 from canthus_model.config import NetworkConfig
 from canthus_model.train.recipe import PRESETS, Recipe
 
-_SEQUENCES, _WEIGHTS = "training sequences", "encoder weights"
+_SEQUENCES, _WEIGHTS, _VOLUNTEERS = "training sequences", "encoder weights", "validation volunteers"
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ class Settings:
         recipe: how it is trained.
         seed: of everything random.
         labels: in the order of the network's outputs.
-        sequences: of the training subset.
+        sequences: of the training subset, without those of `volunteers`.
         encoder_weights: sha256 of the file that the encoders started from; None for random weights.
+        volunteers: held back from training for validation, as sequence names have them.
     """
 
     config: NetworkConfig
@@ -34,6 +35,7 @@ class Settings:
     labels: tuple[str, ...]
     sequences: int
     encoder_weights: str | None = None
+    volunteers: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, which checkpoints hold."""
@@ -44,24 +46,23 @@ class Settings:
             "seed": self.seed,
             _SEQUENCES: self.sequences,
             _WEIGHTS: self.encoder_weights,
+            _VOLUNTEERS: list(self.volunteers),
         }
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> Settings:
-        """What `as_dict` gave, or gave before it held epochs and encoder weights.
+        """What `as_dict` gave, or gave before it held epochs, encoder weights and volunteers.
 
         Raises:
             ValueError: something is missing or of another type.
         """
-        plain = {"epochs": _usual_epochs(plain), _WEIGHTS: None, **plain}
+        plain = {"epochs": _usual_epochs(plain), _WEIGHTS: None, _VOLUNTEERS: [], **plain}
         config = _read(NetworkConfig, plain, {"image_size": _pair(plain.get("image_size"))})
-        labels, weights = plain.get("labels"), plain[_WEIGHTS]
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise ValueError("no list of labels")
+        labels, volunteers, weights = _names(plain, "labels"), _names(plain, _VOLUNTEERS), plain[_WEIGHTS]
         if weights is not None and not isinstance(weights, str):
             raise ValueError(f"{_WEIGHTS} is {weights!r}")
-        numbers = (_whole(plain, "seed"), tuple(labels), _whole(plain, _SEQUENCES))
-        return Settings(config, _read(Recipe, plain, {}), *numbers, weights)
+        seed, sequences = _whole(plain, "seed"), _whole(plain, _SEQUENCES)
+        return Settings(config, _read(Recipe, plain, {}), seed, labels, sequences, weights, volunteers)
 
     @property
     def preset(self) -> str | None:
@@ -104,6 +105,13 @@ def _whole(plain: Mapping[str, Any], name: str) -> int:
     if type(plain.get(name)) is not int:
         raise ValueError(f"{name} is {plain.get(name)!r}")
     return plain[name]
+
+
+def _names(plain: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    names = plain.get(name)
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise ValueError(f"no list of {name}")
+    return tuple(names)
 
 
 def _pair(value: object) -> tuple[int, int]:
