@@ -18,10 +18,11 @@ from canthus_model.evaluate.ablation.encoded import encode_clips
 from canthus_model.evaluate.ablation.experts import count_experts
 from canthus_model.evaluate.ablation.findings import find, judge
 from canthus_model.evaluate.ablation.measure import ablate
-from canthus_model.evaluate.ablation.models import Answers, open_parts
+from canthus_model.evaluate.ablation.models import open_parts
 from canthus_model.evaluate.ablation.others import draw_again, draw_others
 from canthus_model.evaluate.ablation.panel import Estimate, Panel, estimate
 from canthus_model.evaluate.ablation.rows import Ablation, Taken, measure_row
+from canthus_model.evaluate.ablation.shown import EVENTS, FRAMES, LAST_MOMENT
 from canthus_model.evaluate.ablation.table import tables
 from canthus_model.evaluate.ablation.without import deaf_mamba, without_attention, without_mamba
 from canthus_model.evaluate.figures import figures
@@ -30,6 +31,7 @@ from canthus_model.evaluate.runs import evaluate
 from canthus_model.see.dataset import open_see
 from canthus_model.see.names import LIGHTINGS, SequenceName
 from see_folder import make_see
+from sees_the_bar import SeesTheBar
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +51,6 @@ def few(tmp_path_factory):
 
 def name(number, volunteer, lighting="normal", emotion="fear"):
     return SequenceName.parse(f"{number}_{volunteer:03}_man_24_Master_{lighting}_{emotion}_45_take000")
-
-
-class SeesTheBar:
-    """Reads a label from the bright bar in each image of `make_see`, and lets some of the images vote."""
-
-    def __init__(self, *images, experts=range(8)):
-        self.images, self.experts, self.shown = images, list(experts), []
-
-    def encode(self, frame, event):
-        self.shown.append((frame, event))
-        centres = [round((n * 8 + 4) * 100 / 64) for n in range(7)]
-        bars = [images[:, moment].mean(1)[:, centres] for moment in (0, 1) for images in (frame, event)]
-        return {name: np.float32(bar == bar.max(1, keepdims=True)) for name, bar in zip(ENCODERS, bars, strict=True)}
-
-    def answer(self, features):
-        label = sum(features[image] for image in self.images).argmax(1)
-        asked = np.zeros((len(label), 8), bool)
-        for turn in range(2):
-            asked[np.arange(len(label)), [self.experts[(2 * n + turn) % len(self.experts)] for n in label]] = True
-        return Answers(label, asked)
 
 
 def ablated(model, see, runs=3, **options):
@@ -99,6 +81,16 @@ def test_a_model_that_looks_at_frames_alone(see):
         assert found.rows[row].uar.value == found.rows[row].same.value == 100
     assert found.rows["frames of others"].uar.value < 40
     assert found.rows["black frames"].uar.value == pytest.approx(100 / 7)  # of a black frame all bars are the brightest
+
+
+def test_only_what_is_asked_for_is_taken_away(see):
+    model = SeesTheBar(*ENCODERS)
+    encoded = encode_clips(model, see, runs=3, seed=0, batch=16, workers=0)
+    given = ["everything", "another clip of the sequence"]
+    found = ablate(model, see, encoded, halves=(EVENTS,))
+    assert list(found.rows) == [*given, "events of others", "no events"]
+    found = ablate(model, see, replace(encoded, nothing=None), halves=(FRAMES, LAST_MOMENT))
+    assert list(found.rows) == [*given, "frames of others", "last moment of others"]
 
 
 def test_a_model_that_looks_at_the_last_moment_alone(see):

@@ -25,19 +25,15 @@ class Encoded:
 
     Attributes:
         clips: (R, N), the clip of each sequence in each run: a row of `features`. Two runs may have drawn the same one.
-        features: float32 (clips + 1, F) for each of `ENCODERS`, by its name. The last row is of a black frame, or of
-            an event image without events.
+        features: float32 (rows, F) for each of `ENCODERS`, by its name.
         flat: the names of the modalities of which every image is one and the same grey, as where one was not recorded.
+        nothing: the row of a black frame, or of an event image without events; None if there is none.
     """
 
     clips: NDArray[np.int64]
     features: dict[str, NDArray[np.float32]]
     flat: tuple[str, ...]
-
-    @property
-    def nothing(self) -> int:
-        """The row of a black frame, or of an event image without events."""
-        return len(self.features[ENCODERS[0]]) - 1
+    nothing: int | None = None
 
 
 def encode_clips(
@@ -57,15 +53,7 @@ def encode_clips(
         EvaluationError: an encoder gives NaN or infinity.
     """
     clips = Clips(see, seed)
-    rows: dict[tuple[int, tuple[int, int]], int] = {}
-    drawn = np.empty((runs, len(clips)), np.int64)
-    keys = []
-    for key in np.ndindex(drawn.shape):
-        clip = (key[1], clips.moments(key))
-        if clip not in rows:
-            rows[clip] = len(rows)
-            keys.append(key)
-        drawn[key] = rows[clip]
+    drawn, keys = number_clips(clips, runs)
     parts: list[dict[str, NDArray[np.float32]]] = []
     levels: dict[str, set[int]] = {FRAMES.name: set(), EVENTS.name: set()}
     done = 0
@@ -80,7 +68,25 @@ def encode_clips(
     features = {name: np.concatenate([part[name] for part in parts]) for name in ENCODERS}
     if not all(np.isfinite(rows).all() for rows in features.values()):
         raise EvaluationError("an encoder of the model gave NaN or infinity; it computes nothing usable here")
-    return Encoded(drawn, features, tuple(name for name, found in levels.items() if len(found) == 1))
+    flat = tuple(name for name, found in levels.items() if len(found) == 1)
+    return Encoded(drawn, features, flat, nothing=len(keys))
+
+
+def number_clips(clips: Clips, runs: int) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+    """Number the clips of some runs: (R, N), and for each number where it first comes, (run, sequence).
+
+    Two runs may have drawn the same clip of a sequence, which then has one number.
+    """
+    rows: dict[tuple[int, tuple[int, int]], int] = {}
+    drawn = np.empty((runs, len(clips)), np.int64)
+    keys = []
+    for key in np.ndindex(drawn.shape):
+        clip = (key[1], clips.moments(key))
+        if clip not in rows:
+            rows[clip] = len(rows)
+            keys.append(key)
+        drawn[key] = rows[clip]
+    return drawn, keys
 
 
 def _nothing(size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -15,16 +15,15 @@ from canthus_model.config import EXPERTS
 from canthus_model.evaluate.ablation.encoded import Encoded
 from canthus_model.evaluate.ablation.experts import count_experts
 from canthus_model.evaluate.ablation.findings import find
-from canthus_model.evaluate.ablation.models import Answers, NetworkParts, PartedModel
+from canthus_model.evaluate.ablation.models import Answering, Answers, NetworkParts
 from canthus_model.evaluate.ablation.others import draw_again, draw_others
 from canthus_model.evaluate.ablation.panel import Panel
 from canthus_model.evaluate.ablation.rows import Ablation, Taken, measure_row
 from canthus_model.evaluate.ablation.shown import (
     EVENTS,
     EVERYTHING,
-    FIRST_MOMENT,
     FRAMES,
-    LAST_MOMENT,
+    HALVES,
     REDRAWN,
     Half,
     Sources,
@@ -37,6 +36,7 @@ from canthus_model.evaluate.ablation.without import PARTS
 from canthus_model.see.dataset import See
 
 _AT_A_TIME = 128  # clips given to the head
+_BLANK = {FRAMES: "black frames", EVENTS: "no events"}
 
 
 class _Try(NamedTuple):
@@ -46,10 +46,11 @@ class _Try(NamedTuple):
 
 
 def ablate(
-    model: PartedModel,
+    model: Answering,
     see: See,
     encoded: Encoded,
     *,
+    halves: Sequence[Half] = HALVES,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Ablation:
@@ -57,6 +58,7 @@ def ablate(
 
     Args:
         encoded: the clips of two runs or more, by the same model.
+        halves: of the images, that are taken from other clips one after the other.
         seed: decides whose images are shown in place of a clip's own, anew in each run.
         report: called with how many things were tried and how many there are.
 
@@ -71,7 +73,7 @@ def ablate(
     sources = Sources(encoded.clips, others, draw_again(encoded.clips), encoded.nothing)
     panel = Panel(names, seed)
     true = np.array([see.labels.index(sequence.label) for sequence in see.sequences])
-    tries = list(_tries(model, sources))
+    tries = list(_tries(model, sources, halves))
     rows = []
     for done, (row, images, without) in enumerate(tries, 1):
         with without:
@@ -84,15 +86,13 @@ def ablate(
     return measured.telling(find(measured, encoded.flat))
 
 
-def _tries(model: PartedModel, sources: Sources) -> Iterator[_Try]:
+def _tries(model: Answering, sources: Sources, halves: Sequence[Half]) -> Iterator[_Try]:
     yield _Try(Taken(EVERYTHING), everything(sources), nullcontext())
     yield _Try(Taken(REDRAWN), all_redrawn(sources), nullcontext())
-    yield _of_others(FRAMES, sources)
-    yield _Try(Taken("black frames"), blank(FRAMES, sources), nullcontext())
-    yield _of_others(EVENTS, sources)
-    yield _Try(Taken("no events"), blank(EVENTS, sources), nullcontext())
-    yield _of_others(FIRST_MOMENT, sources)
-    yield _of_others(LAST_MOMENT, sources)
+    for half in halves:
+        yield _of_others(half, sources)
+        if half in _BLANK and sources.nothing is not None:
+            yield _Try(Taken(_BLANK[half]), blank(half, sources), nullcontext())
     if isinstance(model, NetworkParts):
         for part in PARTS:
             taken = Taken(part.row, part.name, of_network=True)
@@ -105,7 +105,7 @@ def _of_others(half: Half, sources: Sources) -> _Try:
     )
 
 
-def _answer(model: PartedModel, encoded: Encoded, images: NDArray[np.int64]) -> Answers:
+def _answer(model: Answering, encoded: Encoded, images: NDArray[np.int64]) -> Answers:
     """To `images` (R, N, 4), rows of features: labels (R, N) and experts (R, N, 8). What comes twice is shown once."""
     different, again = np.unique(images.reshape(-1, len(ENCODERS)), axis=0, return_inverse=True)
     parts = [

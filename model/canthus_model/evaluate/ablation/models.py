@@ -34,15 +34,19 @@ class Answers(NamedTuple):
     experts: NDArray[np.bool_]
 
 
-class PartedModel(Protocol):
-    """Anything that can be ablated."""
+class Answering(Protocol):
+    """A head, or all of a model that can be ablated."""
+
+    def answer(self, features: Features) -> Answers:
+        """From what its encoders give, or from a mixture of such features."""
+        ...
+
+
+class PartedModel(Answering, Protocol):
+    """Anything that can be shown clips, and ablated."""
 
     def encode(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> Features:
         """Of frames and event images (B, 2, H, W), first and last."""
-        ...
-
-    def answer(self, features: Features) -> Answers:
-        """From what `encode` gave, or from a mixture of such features."""
         ...
 
 

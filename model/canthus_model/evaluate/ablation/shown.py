@@ -33,6 +33,8 @@ EVENTS = Half("events", tuple(name for name in ENCODERS if name.endswith("event"
 FIRST_MOMENT = Half("first moment", FIRST)
 LAST_MOMENT = Half("last moment", tuple(name for name in ENCODERS if name not in FIRST))
 
+HALVES = (FRAMES, EVENTS, FIRST_MOMENT, LAST_MOMENT)
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -42,13 +44,13 @@ class Sources:
         own: (R, N), of the clip of each sequence in each run.
         others: (R, N), of the clip of another sequence in the same run.
         redrawn: (R, N), of another clip of the same sequence.
-        nothing: of a black frame and an event image without events.
+        nothing: of a black frame and an event image without events; None if there is none.
     """
 
     own: NDArray[np.int64]
     others: NDArray[np.int64]
     redrawn: NDArray[np.int64]
-    nothing: int
+    nothing: int | None
 
 
 def everything(sources: Sources) -> NDArray[np.int64]:
@@ -67,7 +69,8 @@ def all_redrawn(sources: Sources) -> NDArray[np.int64]:
 
 
 def blank(half: Half, sources: Sources) -> NDArray[np.int64]:
-    """`half` black, or without events."""
+    """`half` black, or without events; there has to be such a row."""
+    assert sources.nothing is not None
     return _replaced(half, sources, np.full_like(sources.own, sources.nothing))
 
 
