@@ -14,10 +14,12 @@ import canthus_calibration.calibrate as calibrating
 from canthus.cli import main
 from canthus.parts import ENCODERS, member
 from canthus.runtimes.onnxruntime import open_session
+from canthus.verify import features_moved
+from canthus_calibration import encoders, telling
 from canthus_calibration.fallback import Goal, fewest_in_float
 from canthus_calibration.kept_weights import shrink_weights
 from canthus_calibration.layers import Layer, with_dragged
-from canthus_calibration.network import Network, answers_of
+from canthus_calibration.network import Network, answers_of, features_of
 from canthus_calibration.subsets import Drawn, decode
 from canthus_calibration.targets import TARGETS
 from canthus_model.see.dataset import open_see
@@ -66,6 +68,7 @@ def test_the_bundle_tells_what_int8_costs(exported):
         assert cost.clips == 20 * 7
         assert 0 < cost.divergence <= cost.worst_divergence < 0.1
         assert cost.agreement > 90
+    assert set(calibration.features) == set(ENCODERS)
 
 
 def test_the_bundle_answers_nearly_as_float32(exported, small_checkpoint, calibration_see, tmp_path):
@@ -82,6 +85,16 @@ def test_the_bundle_answers_nearly_as_float32(exported, small_checkpoint, calibr
         answers.append(engine.react(clips.frame[:, 1], clips.event[:, 1], first).probabilities)
     apart = np.abs(answers[0] - answers[1]).max()
     assert 0 < apart < 0.2
+    features = [
+        features_of(
+            {part: onnx.load_from_string(graph) for part, graph in canthus.read_bundle(path).graphs().items()}, clips
+        )
+        for path in (output, exported)
+    ]
+    told = canthus.read_bundle(exported).manifest.calibration.features
+    for part in ENCODERS:
+        off = features_moved(features[1][part], features[0][part], clips.lighting.astype(np.uint8))
+        assert off == pytest.approx(told[part], rel=0.3) and off > 0  # of one clip of each sequence, not of 20
     assert exported.stat().st_size < 0.5 * output.stat().st_size
 
 
@@ -149,6 +162,7 @@ def test_verify_fails_for_another_network(exported, small_bundle, monkeypatch, c
 def test_the_page_shows_every_layer_in_every_lighting(exported):
     page = exported.with_name("calibration.html").read_text()
     assert page.count("<svg") >= 4 * 28
+    assert re.search(r"Features are off, .*: first_frame \d\.\d %, first_event \d\.\d %, last_frame", page)
     assert "last_event.fc" in page and "first_event.blocks.3.sum" in page
     assert all(page.count(name) >= 3 for name in LIGHTINGS)
     assert "<script" not in page and "http" not in page
@@ -291,7 +305,8 @@ def test_layers_without_a_range_stay_in_float():
 
 
 def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see, tmp_path, monkeypatch):
-    """A goal that INT8 can't hold everywhere leaves layers in float, and the bundle says which and why."""
+    """Goals that INT8 can't hold everywhere leave layers in float, and the bundle says which and why."""
+    monkeypatch.setattr(encoders, "FURTHEST", 0.01)
     for name in ("LIKELY", "TRIED"):
         monkeypatch.setattr(calibrating, name, Goal(agreement=100.0, uar_loss=0.0))
     found = []
@@ -307,9 +322,13 @@ def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see
     assert export(small_checkpoint, calibration_see, tmp_path / "eye.canthus") == 0
     kept = canthus.read_bundle(tmp_path / "eye.canthus").manifest.calibration.float_layers
     assert kept
-    reason = r"costs \S+ bits in \w+, alone|its result is read by (first|last)_(frame|event)\.\S+"
+    reason = (
+        r"costs \S+ bits in \w+, alone|puts the features of \w+ \S+ % off in \w+, alone|"
+        r"its result is read by (first|last)_(frame|event)\.\S+"
+    )
     assert all(re.fullmatch(reason, found) for found in kept.values())
     assert any(found.startswith("costs") for found in kept.values())
+    assert any(found.startswith("puts the features") for found in kept.values())
     canthus.load(tmp_path / "eye.canthus")
 
 
@@ -444,7 +463,8 @@ def test_a_goal_asks_for_all_it_names():
 
 
 def test_what_missed_its_goal_is_said_on_the_console(small_checkpoint, calibration_see, tmp_path, monkeypatch, capsys):
-    """And so is INT8 in name: here all encoders but a layer stay in float."""
+    """And so is INT8 in name: here all encoders but a layer stay in float; and an encoder that is far off."""
+    monkeypatch.setattr(telling, "FURTHEST", 0.0)
     monkeypatch.setattr(calibrating, "GOAL", Goal(agreement=101.0, uar_loss=0.5))
     monkeypatch.setattr(
         calibrating, "fewest_in_float", lambda layers, *_: [one for one in layers if not one.name.endswith("frame.fc")]
@@ -454,7 +474,9 @@ def test_what_missed_its_goal_is_said_on_the_console(small_checkpoint, calibrati
     for lighting in LIGHTINGS:
         assert re.search(rf"warning +{lighting}: on other volunteers .* the goal is 101 %", told)
     assert re.search(r"warning +INT8 in little more than name: of the encoders' work \d+ % is in INT8", told)
-    assert len(canthus.read_bundle(tmp_path / "eye.canthus").manifest.calibration.warnings) == 5
+    for part in ENCODERS:
+        assert re.search(rf"warning +{part}: on other volunteers its features are \S+ % off in \w+; the goal is", told)
+    assert len(canthus.read_bundle(tmp_path / "eye.canthus").manifest.calibration.warnings) == 5 + len(ENCODERS)
 
 
 def test_no_layer_in_int8_is_no_int8_bundle(small_checkpoint, calibration_see, tmp_path, monkeypatch, capsys):

@@ -19,8 +19,9 @@ from canthus.parts import ENCODERS, HEAD, member
 from canthus.runtimes.onnxruntime import OnnxRuntime
 from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, Golden, allowed, replay
 from canthus_exporter.export import export
+from canthus_exporter.float16 import Rounding
 from canthus_exporter.int8 import Int8
-from canthus_exporter.parity import FLOAT16_LIMIT
+from canthus_exporter.parity import FLOAT16_LIMIT, verify_float16
 from canthus_model.checkpoint import load_network
 
 
@@ -179,6 +180,21 @@ def test_what_float16_moves_too_far_is_refused(annotation, tmp_path):
     with pytest.raises(canthus.ExportError, match=message):
         export(checkpoint, annotation, tmp_path / "eye.canthus", (100, 133), float16=True)
     assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+@pytest.mark.parametrize("part", ENCODERS)
+def test_an_encoder_that_float16_moves_too_far_is_refused(small_bundle, monkeypatch, part):
+    """Also one that the head ignores: here no answer changes."""
+    bundle = canthus.read_bundle(small_bundle)
+    golden = Golden.from_bundle(bundle)
+    features = golden.features.copy()
+    features[:, ENCODERS.index(part)] *= 1.05
+    monkeypatch.setattr("canthus_exporter.parity.answered", lambda engine, golden: replace(golden, features=features))
+    message = rf"in float16 the features of {part} are up to 5 % off, more than 3 %: no bundle was written"
+    with pytest.raises(canthus.ExportError, match=message):
+        verify_float16({"float16": lambda: None}, golden, Rounding("fc", 0.05, 0.05))
+    features[:, ENCODERS.index(part)] *= 1.02 / 1.05
+    assert verify_float16({"float16": lambda: None}, golden, Rounding("fc", 0.05, 0.05))["agreement"] == 100
 
 
 def test_options_for_int8_are_refused(small_checkpoint, annotation, tmp_path, capsys):

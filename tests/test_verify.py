@@ -34,6 +34,21 @@ def test_an_encoder_in_the_place_of_another(small_bundle, tmp_path, capsys, part
     assert not any(f"\n{one}: " in told for one in ENCODERS if one != part)
 
 
+@pytest.mark.parametrize("part", ENCODERS)
+def test_an_encoder_that_is_a_little_off(small_bundle, tmp_path, capsys, part):
+    """Its weights are a hundredth too large: too little for a label."""
+    bundle = read_bundle(small_bundle)
+    encoder = onnx.load_from_string(bundle.read(member(part)))
+    (weight,) = (value for value in encoder.graph.initializer if value.name == "fc.weight")
+    more = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
+    weight.CopyFrom(onnx.numpy_helper.from_array(more, weight.name))
+    off = with_members(bundle, tmp_path / "eye.canthus", **{part: encoder.SerializeToString()})
+    assert main(["verify", str(off)]) == 1
+    told = capsys.readouterr().out
+    assert f"\n{part}: its features are" in told
+    assert not any(f"\n{one}: " in told for one in ENCODERS if one != part)
+
+
 def test_an_encoder_that_the_head_does_not_listen_to(small_bundle, tmp_path, capsys):
     bundle = read_bundle(small_bundle)
     head = onnx.load_from_string(bundle.read(member(HEAD)))

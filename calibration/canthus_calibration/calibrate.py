@@ -13,18 +13,20 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from canthus.calibration import Calibration, Cost
+from canthus.calibration import Calibration
 from canthus.errors import CalibrationError
-from canthus.parts import ENCODERS
+from canthus.parts import ENCODERS, HEAD
 from canthus_calibration.agreement import closest_lead, compare, divergences
+from canthus_calibration.encoders import errors, keep_near
 from canthus_calibration.fallback import Goal, fewest_in_float, worst
 from canthus_calibration.journal import Journal
 from canthus_calibration.layers import Layer, with_dragged
-from canthus_calibration.network import Network, Ranges, Report, answers_of
+from canthus_calibration.network import Network, Ranges, Report, answers_from, answers_of, features_of
 from canthus_calibration.ranges import Reconciled
 from canthus_calibration.running import Array
 from canthus_calibration.subsets import Drawn, balanced, decode, missing_emotions
 from canthus_calibration.targets import TARGETS
+from canthus_calibration.telling import counts, far, in_name, missed, reason, table
 from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, open_see
 from canthus_model.see.moments import Clips
@@ -43,7 +45,6 @@ _MEASURED = "costs with weights of 8 bits, and of 7"  # what a journal holds: on
 _WEIGHED_PER_LIGHTING = 12  # of the calibration's clips on which each layer's cost is measured
 _SEVEN_BITS = 1.5  # times what a layer costs with 8-bit weights that it may cost with 7-bit ones
 _NOTHING = 1e-7  # bits that a layer may cost whatever its weights
-_WORTH_IT = 0.5  # of the encoders' work that should be in INT8
 _TESTED = 2000  # clips of testing volunteers for the report
 _ROUNDS = 20  # in which those are drawn, at most, as in the published evaluation
 
@@ -100,16 +101,16 @@ def calibrate(
     with steps.step("draw") as step:
         chosen = balanced(training, clips // len(LIGHTINGS))
         drawn = decode(training, [(0, place) for place in chosen], report=step.report)
-        step.result(f"{len(drawn)} clips: {_counts(drawn)}; sha256 {drawn.sha256[:12]}")
+        step.result(f"{len(drawn)} clips: {counts(drawn)}; sha256 {drawn.sha256[:12]}")
     network = Network(graphs, TARGETS[target])
     kept = Journal(journal, _key(graphs, drawn, target, estimator))
-    features = network.features(drawn)
+    few, few_features = _some(drawn, network.features(drawn))
     with steps.step("observe") as step:
         ranges = _observe(network, drawn, estimator, kept, step.report)
         step.result(f"{sum(map(len, ranges.values()))} activations, by {estimator}, for the worst lighting")
     warnings, must = _odd(network.layers, ranges, training, drawn)
     with steps.step("weigh") as step:
-        costs, network.narrow = _weigh(network, ranges, drawn, features, kept, step.report)
+        costs, network.narrow = _weigh(network, ranges, few, few_features, kept, step.report)
         name, (lighting, cost) = max(((n, worst(c)) for n, c in costs.items()), key=lambda item: item[1][1])
         step.result(
             f"{len(costs)} layers; the costliest is {name}, {cost:.1e} bits in {lighting}"
@@ -117,6 +118,7 @@ def calibrate(
         )
     with steps.step("choose") as step:
         chosen, tried = _choose(network, graphs, ranges, costs, must, training, step.report)
+        chosen, off = keep_near(network, ranges, chosen, few, few_features)
         in_float = with_dragged(network.layers, chosen)
         step.result(
             f"{len(in_float)} of {len(network.layers)} layers stay in float, tried on {tried} clips"
@@ -133,10 +135,12 @@ def calibrate(
         rounds = min(-(-_TESTED // len(testing.sequences)), _ROUNDS)
         keys = list(itertools.product(range(rounds), range(len(testing.sequences))))
         tested = decode(testing, keys, report=step.report)
-        answers = answers_of(int8, tested)
-        found = compare(answers_of(graphs, tested), answers, tested.lighting, tested.label)
-        step.result(f"on {len(tested)} clips of other volunteers" + _table(found))
-    warnings += _missed(found) + _in_name(network.layers, in_float)
+        exact, features = features_of(graphs, tested), features_of(int8, tested)
+        answers = answers_from(int8[HEAD], features)
+        found = compare(answers_from(graphs[HEAD], exact), answers, tested.lighting, tested.label)
+        apart = {part: errors(exact[part], features[part], tested.lighting) for part in ENCODERS}
+        step.result(f"on {len(tested)} clips of other volunteers" + table(found))
+    warnings += missed(found, GOAL) + far(apart) + in_name(network.layers, in_float)
     for warning in warnings:
         steps.warn(warning)
     record = Calibration(
@@ -144,9 +148,10 @@ def calibrate(
         clips=drawn.counts(),
         clips_sha256=drawn.sha256,
         layers=len(network.layers) - len(in_float),
-        float_layers={layer.name: _reason(layer, costs, must, chosen, in_float) for layer in in_float},
+        float_layers={layer.name: reason(layer, costs, off, must, chosen, in_float) for layer in in_float},
         warnings=tuple(warnings),
         costs=found,
+        features={part: worst(one)[1] for part, one in apart.items()},
     )
     return Calibrated(int8, record, ranges, network.layers, costs, closest_lead(answers, tested.lighting), kept)
 
@@ -170,22 +175,25 @@ def _observe(network: Network, drawn: Drawn, estimator: str, kept: Journal, repo
     return {part: {n: Reconciled(**r) for n, r in found.items()} for part, found in measured.items()}
 
 
+def _some(drawn: Drawn, features: Mapping[str, Array]) -> tuple[Drawn, dict[str, Array]]:
+    """The clips on which each layer is weighed, and their features."""
+    some = np.concatenate(
+        [np.flatnonzero(drawn.lighting == place)[:_WEIGHED_PER_LIGHTING] for place in range(len(LIGHTINGS))]
+    )
+    return drawn.those(some), {part: values[some] for part, values in features.items()}
+
+
 def _weigh(
-    network: Network, ranges: Ranges, drawn: Drawn, features: Mapping[str, Array], kept: Journal, report: Report
+    network: Network, ranges: Ranges, few: Drawn, features: Mapping[str, Array], kept: Journal, report: Report
 ) -> tuple[dict[str, dict[str, float]], list[Layer]]:
     """By layer and lighting, the mean divergence of the probabilities if this layer alone is in INT8.
 
     Also the layers for whose weights 7 bits do, where the target is faster with them; their costs are with these.
     """
-    some = np.concatenate(
-        [np.flatnonzero(drawn.lighting == place)[:_WEIGHED_PER_LIGHTING] for place in range(len(LIGHTINGS))]
-    )
-    few = drawn.those(some)
-    few_features = {part: values[some] for part, values in features.items()}
-    float32 = network.answers(few_features)
+    float32 = network.answers(features)
 
     def cost_of(layer: Layer, *, narrow: bool) -> dict[str, float]:
-        apart = divergences(float32, network.with_only(layer, ranges, few, few_features, narrow=narrow))
+        apart = divergences(float32, network.with_only(layer, ranges, few, features, narrow=narrow))
         return {name: float(apart[few.lighting == place].mean()) for place, name in enumerate(LIGHTINGS)}
 
     costs: dict[str, dict[str, float]] = {}
@@ -247,52 +255,6 @@ def _spread(see: See, at_most: int) -> list[tuple[int, int]]:
     """Two clips of up to `at_most` sequences of each lighting, balanced."""
     fewest = min(sum(sequence.lighting == name for sequence in see.sequences) for name in LIGHTINGS)
     return [(turn, place) for turn in (0, 1) for place in balanced(see, min(at_most, fewest), seed=1)]
-
-
-def _reason(
-    layer: Layer, costs: dict[str, dict[str, float]], must: list[Layer], chosen: list[Layer], in_float: list[Layer]
-) -> str:
-    if layer in must:
-        return "reads the same value all over in every lighting: no range to be had"
-    if layer not in chosen:
-        return f"its result is read by {next(other.name for other in in_float if other.reads(layer))}"
-    lighting, cost = worst(costs[layer.name])
-    return f"costs {cost:.2g} bits in {lighting}, alone"
-
-
-def _missed(found: dict[str, Cost]) -> list[str]:
-    return [
-        f"{name}: on other volunteers {cost.agreement:.1f} % are answered as in float32 and UAR changes by "
-        f"{-cost.uar_loss:+.1f} points; the goal is {GOAL.agreement:g} % and no more than {GOAL.uar_loss:g} lost"
-        for name, cost in found.items()
-        if not GOAL.holds({name: cost})
-    ]
-
-
-def _in_name(layers: list[Layer], in_float: list[Layer]) -> list[str]:
-    """A warning, if most of the work is left in float."""
-    share = sum(layer.work for layer in layers if layer not in in_float) / sum(layer.work for layer in layers)
-    if share >= _WORTH_IT:
-        return []
-    return [
-        f"INT8 in little more than name: of the encoders' work {100 * share:.0f} % is in INT8, since the other layers "
-        "would change too many answers. It may run no faster than float32, which changes none"
-    ]
-
-
-def _counts(drawn: Drawn) -> str:
-    return ", ".join(f"{count} {name}" for name, count in drawn.counts().items())
-
-
-def _table(found: dict[str, Cost]) -> str:
-    rows = [f"\n    {'':<12}{'agree':>8}{'divergence, bits':>20}{'UAR':>8}{'INT8':>7}{'WAR':>8}{'INT8':>7}"]
-    for name, cost in found.items():
-        divergence = f"{cost.divergence:.1e}, ≤ {cost.worst_divergence:.1e}"
-        rows.append(
-            f"\n    {name:<12}{cost.agreement:>6.1f} %{divergence:>20}{cost.uar:>8.1f}{cost.uar_int8:>7.1f}"
-            f"{cost.war:>8.1f}{cost.war_int8:>7.1f}"
-        )
-    return "".join(rows)
 
 
 def _key(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn, target: str, estimator: str) -> str:

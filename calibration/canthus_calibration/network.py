@@ -75,10 +75,7 @@ class Network:
 
     def quantised(self, ranges: Ranges, in_float: Collection[Layer] = ()) -> dict[str, onnx.ModelProto]:
         """All graphs, in INT8 but for the layers `in_float`, whose weights are kept small, and the head's."""
-        int8 = [layer for layer in self.layers if layer not in in_float]
-        graphs = {part: self._quantise(part, ranges, int8, self.narrow) for part in ENCODERS}
-        for part, graph in graphs.items():
-            shrink_weights(graph, {layer.node for layer in in_float if layer.part == part}, int8=self.target.cast_int8)
+        graphs = {part: self._quantised_encoder(part, ranges, in_float) for part in ENCODERS}
         graphs[HEAD] = _copy(self.graphs[HEAD])
         shrink_head(graphs[HEAD], int8=self.target.cast_int8)
         return graphs
@@ -90,12 +87,26 @@ class Network:
 
         `features` are those of float32.
         """
+        return self.answers({**features, layer.part: self.features_of_layer(layer, ranges, drawn, narrow=narrow)})
+
+    def features_of_layer(self, layer: Layer, ranges: Ranges, drawn: Drawn, *, narrow: bool = False) -> Array:
+        """What its encoder gives, (N, features), if `layer` alone is in INT8."""
         changed = self._quantise(layer.part, ranges, [layer], [layer] if narrow else [])
-        return self.answers({**features, layer.part: _encoded(layer.part, changed, drawn)})
+        return _encoded(layer.part, changed, drawn)
+
+    def features_of_part(self, part: str, ranges: Ranges, in_float: Collection[Layer], drawn: Drawn) -> Array:
+        """What an encoder gives, (N, features), in INT8 but for the layers `in_float`."""
+        return _encoded(part, self._quantised_encoder(part, ranges, in_float), drawn)
 
     @cached_property
     def _opened_head(self) -> Any:
         return opened(HEAD, self.graphs[HEAD])
+
+    def _quantised_encoder(self, part: str, ranges: Ranges, in_float: Collection[Layer]) -> onnx.ModelProto:
+        int8 = [layer for layer in self.layers if layer not in in_float]
+        graph = self._quantise(part, ranges, int8, self.narrow)
+        shrink_weights(graph, {layer.node for layer in in_float if layer.part == part}, int8=self.target.cast_int8)
+        return graph
 
     def _quantise(
         self, part: str, ranges: Ranges, layers: Collection[Layer], narrow: Collection[Layer]
@@ -112,7 +123,12 @@ def features_of(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn) -> dict[str
 
 def answers_of(graphs: Mapping[str, onnx.ModelProto], drawn: Drawn) -> Array:
     """The probabilities (N, labels) of a whole network."""
-    return _answers(opened(HEAD, graphs[HEAD]), features_of(graphs, drawn))
+    return answers_from(graphs[HEAD], features_of(graphs, drawn))
+
+
+def answers_from(head: onnx.ModelProto, features: Mapping[str, Array]) -> Array:
+    """The probabilities (N, labels) of a head, for the features of each encoder."""
+    return _answers(opened(HEAD, head), features)
 
 
 def _encoded(part: str, graph: onnx.ModelProto, drawn: Drawn) -> Array:

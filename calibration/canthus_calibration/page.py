@@ -49,6 +49,7 @@ training volunteers, sha256 {record.clips_sha256[:16]}….</p>
 <h2>What INT8 costs</h2>
 <p>On volunteers of the testing subset. Divergence is Jensen-Shannon's, in bits, between the probabilities of both.</p>
 {_costs(record)}
+<p>Features are off, as a share of their size, in the lighting where they are most: {_features(record)}.</p>
 <h2>What each layer reads</h2>
 <p>Bars: from where to where each lighting alone would have the range. Grey: the range that was taken, which makes the
 largest relative rounding error of the four smallest. Behind it, per lighting: that error in decibels below the
@@ -79,6 +80,10 @@ def _costs(record: Calibration) -> str:
             f"<td>{cost.war:.1f} %<td>{cost.war_int8:.1f} %</tr>"
         )
     return f"<table>{''.join(rows)}</table>"
+
+
+def _features(record: Calibration) -> str:
+    return ", ".join(f"{part} {100 * error:.1f} %" for part, error in record.features.items())
 
 
 def _layers(calibrated: Calibrated) -> str:

@@ -15,6 +15,8 @@ PyTorch and ONNX Runtime do on the CPU.
 """
 FLOAT16_LIMIT = 0.05
 """Largest difference of a logit that float16 may cost at export: it moves no probability by more than 0.025."""
+FLOAT16_FEATURES_LIMIT = 0.03
+"""The same of an encoder's features, as a share of their size: four times that of a trained network."""
 
 
 def verify_float32(ways: Ways, golden: Golden) -> dict[str, float]:
@@ -41,7 +43,7 @@ def verify_float16(ways: Ways, golden: Golden, rounding: Rounding) -> dict[str, 
     """The same in float16; also how many golden windows get its label, in percent, and the tolerances.
 
     Raises:
-        ExportError: it is larger than FLOAT16_LIMIT.
+        ExportError: it is larger than FLOAT16_LIMIT, or that of an encoder's features than FLOAT16_FEATURES_LIMIT.
     """
     answers = {name: answered(engine(), golden) for name, engine in ways.items()}
     found = {name: difference(own, golden, "float16") for name, own in answers.items()}
@@ -52,8 +54,14 @@ def verify_float16(ways: Ways, golden: Golden, rounding: Rounding) -> dict[str, 
             f"than {FLOAT16_LIMIT:g}: no bundle was written. Most is rounded in {rounding.layer}, whose activations "
             f"are {100 * rounding.error:.2g} % off. Export in float32"
         )
+    # A head that ignores an encoder would let it pass.
+    part, furthest = max((item for one in found.values() for item in one.features.items()), key=lambda item: item[1])
+    if not furthest <= FLOAT16_FEATURES_LIMIT:
+        raise ExportError(
+            f"in float16 the features of {part} are up to {100 * furthest:.2g} % off, more than "
+            f"{100 * FLOAT16_FEATURES_LIMIT:g} %: no bundle was written. Export in float32"
+        )
     same = [float((own.logits.argmax(1) == golden.logits.argmax(1)).mean()) for own in answers.values()]
-    furthest = max(moved for one in found.values() for moved in one.features.values())
     return {
         **{name: one.answers for name, one in found.items()},
         "agreement": 100 * min(same),

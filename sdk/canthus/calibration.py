@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Calibration:
         float_layers: those that don't, and why.
         warnings: what was odd about the clips.
         costs: by lighting, on the testing subset.
+        features: by encoder, how far its features are off there, as a share of their size, in the lighting where they
+            are most; empty if not measured, as in older bundles.
     """
 
     ranges: str
@@ -54,3 +56,4 @@ class Calibration:
     float_layers: Mapping[str, str]
     warnings: tuple[str, ...]
     costs: Mapping[str, Cost]
+    features: Mapping[str, float] = field(default_factory=dict)

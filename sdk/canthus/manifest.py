@@ -12,7 +12,7 @@ import yaml
 
 from canthus.calibration import Calibration, Cost
 from canthus.errors import BundleError
-from canthus.parts import PARTS, member
+from canthus.parts import ENCODERS, PARTS, member
 
 FORMAT = 2
 """That this canthus writes and reads. In format 1, which was never released, the parts of a moment were one graph."""
@@ -74,6 +74,8 @@ class Manifest:
             del fields["calibration"]
         else:
             fields["calibration"]["warnings"] = list(self.calibration.warnings)
+            if not self.calibration.features:
+                del fields["calibration"]["features"]
         return yaml.safe_dump({"format": FORMAT, **fields}, sort_keys=False, allow_unicode=True)
 
     @classmethod
@@ -136,6 +138,7 @@ def _calibration(fields: _Fields) -> Calibration:
         float_layers=fields.mapping("float_layers").all_strings(),
         warnings=fields.strings("warnings", empty=True),
         costs={name: _cost(costs.mapping(name)) for name in costs.names()},
+        features=_features(fields.mapping("features")) if fields.has("features") else {},
     )
 
 
@@ -146,6 +149,10 @@ def _cost(fields: _Fields) -> Cost:
         worst_divergence=fields.number("worst_divergence", 0, 1),
         **{name: fields.number(name, 0, 100) for name in ("agreement", "uar", "uar_int8", "war", "war_int8")},
     )
+
+
+def _features(fields: _Fields) -> dict[str, float]:
+    return {part: fields.number(part, 0, math.inf) for part in ENCODERS}
 
 
 class _Fields:

@@ -72,4 +72,7 @@ def _describe_calibration(calibration: Calibration | None) -> list[tuple[str, st
             f"WAR {cost.war_int8:.1f} % ({cost.war:.1f})"
         )
         rows.append((f"INT8 in {name}", text))
+    if calibration.features:
+        off = ", ".join(f"{part} {100 * error:.1f} %" for part, error in calibration.features.items())
+        rows.append(("INT8 features", f"off, in the worst lighting: {off}"))
     return rows

@@ -1,0 +1,92 @@
+"""What a calibration says of what it found: reasons, warnings and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from canthus.calibration import Cost
+from canthus_calibration.encoders import FURTHEST, Errors
+from canthus_calibration.fallback import Goal, worst
+from canthus_calibration.layers import Layer
+from canthus_calibration.subsets import Drawn
+
+_WORTH_IT = 0.5  # of the encoders' work that should be in INT8
+
+
+def reason(
+    layer: Layer,
+    costs: Mapping[str, Mapping[str, float]],
+    off: Mapping[str, Errors],
+    must: Sequence[Layer],
+    chosen: Sequence[Layer],
+    in_float: Sequence[Layer],
+) -> str:
+    """Why a layer stays in float.
+
+    Args:
+        costs: by layer's name and lighting, in bits.
+        off: of those that stay for the sake of their encoder's features, what each alone does to these.
+        must: the layers without a range.
+        chosen: those that aren't dragged along by others.
+        in_float: all of them.
+    """
+    if layer in must:
+        return "reads the same value all over in every lighting: no range to be had"
+    if layer not in chosen:
+        return f"its result is read by {next(other.name for other in in_float if other.reads(layer))}"
+    if layer.name in off:
+        lighting, error = worst(off[layer.name])
+        return f"puts the features of {layer.part} {100 * error:.2g} % off in {lighting}, alone"
+    lighting, cost = worst(costs[layer.name])
+    return f"costs {cost:.2g} bits in {lighting}, alone"
+
+
+def missed(found: Mapping[str, Cost], goal: Goal) -> list[str]:
+    """A warning for each lighting in which the goal is missed."""
+    return [
+        f"{name}: on other volunteers {cost.agreement:.1f} % are answered as in float32 and UAR changes by "
+        f"{-cost.uar_loss:+.1f} points; the goal is {goal.agreement:g} % and no more than {goal.uar_loss:g} lost"
+        for name, cost in found.items()
+        if not goal.holds({name: cost})
+    ]
+
+
+def far(found: Mapping[str, Errors]) -> list[str]:
+    """A warning for each encoder whose features are further off than they should be."""
+    warnings = []
+    for part, errors in found.items():
+        lighting, error = worst(errors)
+        if not error <= FURTHEST:
+            warnings.append(
+                f"{part}: on other volunteers its features are {100 * error:.2g} % off in {lighting}; the goal is "
+                f"{100 * FURTHEST:g} %"
+            )
+    return warnings
+
+
+def in_name(layers: Sequence[Layer], in_float: Sequence[Layer]) -> list[str]:
+    """A warning, if most of the work is left in float."""
+    share = sum(layer.work for layer in layers if layer not in in_float) / sum(layer.work for layer in layers)
+    if share >= _WORTH_IT:
+        return []
+    return [
+        f"INT8 in little more than name: of the encoders' work {100 * share:.0f} % is in INT8, since the other layers "
+        "would change too many answers. It may run no faster than float32, which changes none"
+    ]
+
+
+def counts(drawn: Drawn) -> str:
+    """How many clips there are in each lighting."""
+    return ", ".join(f"{count} {name}" for name, count in drawn.counts().items())
+
+
+def table(found: Mapping[str, Cost]) -> str:
+    """What INT8 costs, a line for each lighting."""
+    rows = [f"\n    {'':<12}{'agree':>8}{'divergence, bits':>20}{'UAR':>8}{'INT8':>7}{'WAR':>8}{'INT8':>7}"]
+    for name, cost in found.items():
+        divergence = f"{cost.divergence:.1e}, ≤ {cost.worst_divergence:.1e}"
+        rows.append(
+            f"\n    {name:<12}{cost.agreement:>6.1f} %{divergence:>20}{cost.uar:>8.1f}{cost.uar_int8:>7.1f}"
+            f"{cost.war:>8.1f}{cost.war_int8:>7.1f}"
+        )
+    return "".join(rows)
