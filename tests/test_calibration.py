@@ -71,6 +71,17 @@ def test_the_bundle_tells_what_int8_costs(exported):
     assert set(calibration.features) == set(ENCODERS)
 
 
+def test_the_bundle_tells_of_its_modalities(exported, capsys):
+    """That nothing follows of them here; tests/test_modalities.py has what does."""
+    modalities = canthus.read_bundle(exported).manifest.modalities
+    assert (modalities.clips, modalities.volunteers) == (20 * 28, 28)
+    assert set(modalities.lighting_uar) == set(LIGHTINGS)
+    for exchanged in modalities.exchanged.values():
+        assert exchanged.verdict == "unknown" and "28 sequences of 28 volunteers are too few" in exchanged.why
+    assert main(["inspect", str(exported)]) == 0
+    assert "frames of others" in capsys.readouterr().out
+
+
 def test_the_bundle_answers_nearly_as_float32(exported, small_checkpoint, calibration_see, tmp_path):
     """The costs in the manifest are those of the graphs in the bundle, measured here by another way."""
     output = tmp_path / "float.canthus"

@@ -27,7 +27,7 @@ float16 can't hold, or whose logits it moves too far, is refused.
 With --precision int8 the network is quantised. Its ranges come from clips of SEE's four lightings, equally many each,
 of training volunteers; each is chosen for the lighting that it suits worst. Layers whose rounding changes too many
 answers, or an encoder's features, in any lighting stay in float. What INT8 costs is measured in each lighting on
-testing volunteers, printed, and kept in the bundle."""
+testing volunteers, printed, and kept in the bundle; so is whether the network uses its frames and its events."""
 
 EXAMPLES = """\
 examples:

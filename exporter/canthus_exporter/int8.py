@@ -27,7 +27,7 @@ class Int8:
     """How to make an INT8 bundle.
 
     Attributes:
-        see: the data set to calibrate on, and to measure the cost on.
+        see: the data set to calibrate on, and to measure on what it costs and whether both modalities are used.
         target: one of `canthus_calibration.targets.TARGETS`.
         ranges: one of `canthus_calibration.ranges.ESTIMATORS`.
         clips: to take ranges from, a quarter from each lighting.
@@ -75,7 +75,13 @@ def to_int8(exported: Exported, int8: Int8, journal: Path, steps: Steps) -> tupl
         journal=journal,
         steps=steps,
     )
-    manifest = replace(exported.manifest, precision="int8", target=int8.target, calibration=calibrated.record)
+    manifest = replace(
+        exported.manifest,
+        precision="int8",
+        target=int8.target,
+        calibration=calibrated.record,
+        modalities=calibrated.modalities,
+    )
     quantised = replace(exported, manifest=manifest, graphs=calibrated.graphs)
     own = answered(Engine(manifest, exact_runtime(calibrated.graphs)), exported.golden)
     faithful = [replay(engine, own) for engine in _faithful(quantised)]

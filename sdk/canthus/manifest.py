@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from canthus.calibration import Calibration, Cost
 from canthus.errors import BundleError
+from canthus.modalities import MODALITIES, VERDICTS, Exchanged, Modalities
 from canthus.parts import ENCODERS, PARTS, member
 
 FORMAT = 2
@@ -48,6 +49,7 @@ class Manifest:
         parity: largest logit differences from the golden vectors, measured at export, and their limit, `tolerance`; in
             float16 also `agreement`, the percentage of golden windows with the checkpoint's label.
         calibration: of an INT8 bundle; None for others.
+        modalities: whether each is used; None if that was not measured, as without a data set.
     """
 
     labels: tuple[str, ...]
@@ -64,6 +66,7 @@ class Manifest:
     provenance: Mapping[str, str]
     parity: Mapping[str, float]
     calibration: Calibration | None = None
+    modalities: Modalities | None = None
 
     def to_yaml(self) -> str:
         """The text that `from_yaml` reads."""
@@ -76,6 +79,8 @@ class Manifest:
             fields["calibration"]["warnings"] = list(self.calibration.warnings)
             if not self.calibration.features:
                 del fields["calibration"]["features"]
+        if self.modalities is None:
+            del fields["modalities"]
         return yaml.safe_dump({"format": FORMAT, **fields}, sort_keys=False, allow_unicode=True)
 
     @classmethod
@@ -113,6 +118,7 @@ class Manifest:
             provenance=fields.mapping("provenance").all_strings(),
             parity=fields.mapping("parity").all_numbers(),
             calibration=_calibration(fields.mapping("calibration")) if fields.has("calibration") else None,
+            modalities=_modalities(fields.mapping("modalities")) if fields.has("modalities") else None,
         )
 
 
@@ -155,6 +161,29 @@ def _features(fields: _Fields) -> dict[str, float]:
     return {part: fields.number(part, 0, math.inf) for part in ENCODERS}
 
 
+def _modalities(fields: _Fields) -> Modalities:
+    exchanged, lighting_uar = fields.mapping("exchanged"), fields.mapping("lighting_uar").all_numbers(100)
+    return Modalities(
+        clips=fields.integer("clips", 1, 1 << 31),
+        volunteers=fields.integer("volunteers", 1, 1 << 31),
+        agreement=fields.number("agreement", 0, 100),
+        uar=fields.number("uar", 0, 100),
+        lighting_uar=lighting_uar,
+        exchanged={name: _exchanged(exchanged.mapping(name), lighting_uar) for name in MODALITIES},
+    )
+
+
+def _exchanged(fields: _Fields, lightings: Collection[str]) -> Exchanged:
+    lighting_uar = fields.mapping("lighting_uar")
+    return Exchanged(
+        verdict=fields.one_of("verdict", VERDICTS),
+        why=fields.string("why"),
+        agreement=fields.number("agreement", 0, 100),
+        uar=fields.number("uar", 0, 100),
+        lighting_uar={name: lighting_uar.number(name, 0, 100) for name in lightings},
+    )
+
+
 class _Fields:
     """Reads one mapping of the manifest, naming what is wrong with it."""
 
@@ -174,6 +203,12 @@ class _Fields:
         value = self._document.get(name)
         if not isinstance(value, str) or not value.isprintable():
             raise self._wrong(name, "a text")
+        return value
+
+    def one_of(self, name: str, known: tuple[str, ...]) -> str:
+        value = self.string(name)
+        if value not in known:
+            raise self._wrong(name, f"one of {', '.join(known)}")
         return value
 
     def has(self, name: str) -> bool:
@@ -213,8 +248,8 @@ class _Fields:
     def all_integers(self) -> dict[str, int]:
         return {name: self.integer(name, 0, 1 << 31) for name in self.names()}
 
-    def all_numbers(self) -> dict[str, float]:
-        return {name: self.number(name, 0, math.inf) for name in self.names()}
+    def all_numbers(self, high: float = math.inf) -> dict[str, float]:
+        return {name: self.number(name, 0, high) for name in self.names()}
 
     def names(self) -> list[str]:
         if not all(isinstance(name, str) and name.isprintable() for name in self._document):

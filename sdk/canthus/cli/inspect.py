@@ -9,6 +9,7 @@ from dataclasses import asdict
 from canthus.bundle import Bundle, read_bundle
 from canthus.calibration import Calibration
 from canthus.manifest import MEMBERS
+from canthus.modalities import Modalities
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,7 @@ def _describe(bundle: Bundle, sizes: dict[str, int]) -> str:
         ("span", f"{manifest.span_us / 1000:g} ms from the first moment to the last"),
         ("parity", ", ".join(_describe_parity(name, value) for name, value in manifest.parity.items())),
         *_describe_calibration(manifest.calibration),
+        *_describe_modalities(manifest.modalities),
         *((f"from {name}", text) for name, text in manifest.provenance.items()),
         *((name, f"{size} bytes, sha256 {manifest.sha256[name]}") for name, size in sizes.items()),
     ]
@@ -75,4 +77,27 @@ def _describe_calibration(calibration: Calibration | None) -> list[tuple[str, st
     if calibration.features:
         off = ", ".join(f"{part} {100 * error:.1f} %" for part, error in calibration.features.items())
         rows.append(("INT8 features", f"off, in the worst lighting: {off}"))
+    return rows
+
+
+def _describe_modalities(modalities: Modalities | None) -> list[tuple[str, str]]:
+    if modalities is None:
+        return []
+    rows = [
+        (
+            "modalities",
+            f"measured on {modalities.clips} clips of {modalities.volunteers} testing volunteers; in brackets with "
+            "their own frames and events",
+        )
+    ]
+    for name, exchanged in modalities.exchanged.items():
+        lightings = "".join(
+            f", {lighting} {uar:.1f} % ({modalities.lighting_uar[lighting]:.1f})"
+            for lighting, uar in exchanged.lighting_uar.items()
+        )
+        text = (
+            f"{exchanged.agreement:.1f} % answered as with their own; UAR {exchanged.uar:.1f} % "
+            f"({modalities.uar:.1f}){lightings}"
+        )
+        rows += [(name, exchanged.why), (f"{name} of others", text)]
     return rows
