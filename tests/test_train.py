@@ -22,7 +22,7 @@ from canthus_model.see.moments import Sample  # noqa: E402
 from canthus_model.train.checkpointing import PublishedFormat  # noqa: E402
 from canthus_model.train.encoder_weights import start_encoders  # noqa: E402
 from canthus_model.train.machine import Machine  # noqa: E402
-from canthus_model.train.recipe import SMALL_RECIPE  # noqa: E402
+from canthus_model.train.recipe import EACH_MODALITY, SMALL_RECIPE  # noqa: E402
 from canthus_model.train.resume import read_begun  # noqa: E402
 from canthus_model.train.run import train  # noqa: E402
 
@@ -192,6 +192,19 @@ def test_going_on_is_the_same_as_never_having_stopped(whole_run, begun, capsys):
     assert actual["scheduler"] == expected["scheduler"]
 
 
+def test_each_modality_goes_on_with_its_readouts_and_ships_none(tmp_path):
+    whole = run(tmp_path / "whole", epochs=2, **EACH_MODALITY)
+    begun = run(tmp_path / "begun", epochs=1, **EACH_MODALITY).parent
+    weights = torch.load(begun / "weights.pth", weights_only=True)["state_dict"]
+    assert weights.keys() == MCOENet(SMALL).state_dict().keys()
+    final = run(begun, epochs=2, resume=True, **EACH_MODALITY)
+    expected, actual = (torch.load(path, weights_only=True) for path in (whole, final))
+    for name, tensor in expected["state_dict"].items():
+        assert torch.equal(actual["state_dict"][name], tensor), name
+    published = torch.load(run(tmp_path / "published", epochs=2), weights_only=True)["state_dict"]
+    assert not torch.equal(published["res00.resnet.conv1.weight"], actual["state_dict"]["res00.resnet.conv1.weight"])
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -201,6 +214,7 @@ def test_going_on_is_the_same_as_never_having_stopped(whole_run, begun, capsys):
         ({"resume": True, "config": replace(SMALL, encoder_width=4)}, "trained with encoder_width 8; this run has 4"),
         ({"resume": True, "labels": LABELS[::-1]}, r"trained with labels \['angry'"),
         ({"resume": True, "training": Pictures(17)}, "trained with training sequences 16; this run has 17"),
+        ({"resume": True, "left_out": 0.2}, r"trained with left_out 0\.0; this run has 0\.2"),
         ({"resume": True, "epochs": 1}, "has all of its 1 epochs already; more --epochs would go on"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
@@ -213,10 +227,10 @@ def test_another_run_is_refused_and_nothing_lost(whole_run, options, message):
     assert last.read_bytes() == before
 
 
-def test_a_run_of_before_epochs_were_written_down_goes_on(begun):
+def test_a_run_of_before_all_was_written_down_goes_on(begun):
     path = begun / "last.pth"
     content = torch.load(path, weights_only=True)
-    for name in ("epochs", "encoder weights"):
+    for name in ("epochs", "encoder weights", *EACH_MODALITY):
         del content["lightning"]["hyper_parameters"][name]
     torch.save(content, path)
     assert read_begun(path).settings.recipe == replace(SMALL_RECIPE, batch=4)

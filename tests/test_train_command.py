@@ -247,6 +247,7 @@ def test_data_set_that_is_not_whole(tmp_path, capsys, spoil, message):
         (["--learning-rate", "0.1"], "--learning-rate 0.1: the run in {} was begun with --learning-rate 0.003"),
         (["--seed", "1"], "--seed 1: the run in {} was begun with --seed 0"),
         (["--validation", "2"], "--validation 2: the run in {} was begun without --validation, and goes on"),
+        (["--each-modality"], "--each-modality: the run in {} was begun without --each-modality, and goes on"),
         (["--preset", "paper"], "--preset paper: the run in {} was begun with --preset small"),
         (["--encoder-weights", __file__], f"--encoder-weights {__file__}: the run in {{}} began from random weights"),
         (["--epochs", "3"], "{}/last.pth: has all of its 3 epochs already; more --epochs would go on"),

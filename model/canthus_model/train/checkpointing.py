@@ -23,6 +23,8 @@ WEIGHTS = "weights.pth"
 PARTIAL = ".partial"  # suffix of a file that is being written
 LIGHTNING = "lightning"
 """The key, beside the published ones, that holds the rest of what going on needs."""
+_BESIDE = "beside the network"
+"""Within it, tensors that learn in training and aren't the network's."""
 
 
 def final_name(epochs: int) -> str:
@@ -54,7 +56,8 @@ class PublishedFormat(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Raises TrainingError if the weights aren't finite or the file can't be written."""
         rest = dict(checkpoint)
-        state = {name.removeprefix(PREFIX): tensor for name, tensor in rest.pop("state_dict").items()}
+        tensors = rest.pop("state_dict")
+        state = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
         _check_finite(state, Path(path))
         settings = rest["hyper_parameters"]
         facts = facts_of_training(tuple(settings["image_size"]), tuple(settings["labels"]))
@@ -63,7 +66,7 @@ class PublishedFormat(CheckpointIO):
             published |= {
                 "optimizer": rest.pop("optimizer_states")[0],
                 "scheduler": rest.pop("lr_schedulers")[0],
-                LIGHTNING: rest,
+                LIGHTNING: rest | {_BESIDE: tensors},
             }
         _write(published, Path(path))
 
@@ -73,11 +76,13 @@ class PublishedFormat(CheckpointIO):
         """Raises CheckpointError if it can't be read safely or isn't what `save_checkpoint` writes."""
         published = read_checkpoint(path, mmap=False)
         try:
+            rest = dict(published[LIGHTNING])
+            beside = rest.pop(_BESIDE, {})
             return {
-                **published[LIGHTNING],
-                "loops": published[LIGHTNING]["loops"],  # without it Lightning would begin again
+                **rest,
+                "loops": rest["loops"],  # without it Lightning would begin again
                 "epoch": published["epoch"] - 1,
-                "state_dict": {PREFIX + name: tensor for name, tensor in published["state_dict"].items()},
+                "state_dict": {PREFIX + name: tensor for name, tensor in published["state_dict"].items()} | beside,
                 "optimizer_states": [published["optimizer"]],
                 "lr_schedulers": [published["scheduler"]],
             }

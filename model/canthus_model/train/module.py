@@ -15,7 +15,10 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from canthus.errors import TrainingError
 from canthus_model.network import MCOENet
 from canthus_model.see.moments import Sample
+from canthus_model.train.leave_out import leave_out
 from canthus_model.train.looked_at import LookedAt
+from canthus_model.train.losses import Readouts, unbalance
+from canthus_model.train.noise import add_noise
 from canthus_model.train.recall import UnweightedRecall, unweighted_recall
 from canthus_model.train.recipe import Recipe
 from canthus_model.train.reseat import reseat
@@ -38,6 +41,7 @@ class Training(L.LightningModule):
         self._recipe, self._seed, self._looked_at = recipe, seed, looked_at
         self.save_hyperparameters(settings)
         labels = network.output.out_features
+        self.readouts = Readouts(network.config, labels) if recipe.each_alone else None
         self._accuracy = MulticlassAccuracy(labels, average="micro")
         self._uar = UnweightedRecall(labels)
         self._look_loss = MeanMetric()
@@ -61,9 +65,7 @@ class Training(L.LightningModule):
             self.trainer.check_val_every_n_epoch = 1  # the last epoch is looked at too
 
     def training_step(self, batch: Sample, _batch_index: int) -> Tensor:
-        images = batch.frame, batch.event
-        logits = self.network(*(reseat(*images) if self._recipe.reseat else images))
-        loss = F.cross_entropy(logits, batch.label)
+        logits, loss = self._learn(batch)
         if not loss.isfinite():
             raise TrainingError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; begin again with a smaller "
@@ -76,6 +78,23 @@ class Training(L.LightningModule):
         self.log(ACCURACY, self._accuracy, on_step=False, on_epoch=True, batch_size=size)
         self.log(TRAINING_UAR, self._uar, on_step=False, on_epoch=True, batch_size=size)
         return loss
+
+    def _learn(self, batch: Sample) -> tuple[Tensor, Tensor]:
+        """Logits of a batch's clips, varied as the recipe has it, and the loss."""
+        recipe, frame, event = self._recipe, batch.frame, batch.event
+        if recipe.reseat:
+            frame, event = reseat(frame, event)
+        if recipe.noise:
+            frame, event = add_noise(frame, event, recipe.noise)
+        frame, event, shown = leave_out(frame, event, recipe.left_out)
+        features = self.network.encode(frame, event)
+        out = self.network.fuse(features)
+        loss = F.cross_entropy(out["logits"], batch.label)
+        if self.readouts is not None:
+            loss = loss + recipe.each_alone * self.readouts.loss(features, batch.label, shown)
+        if recipe.balance:
+            loss = loss + recipe.balance * unbalance(out["router_logits"])
+        return out["logits"], loss
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         logits = self.network(batch.frame, batch.event)

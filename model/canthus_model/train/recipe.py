@@ -19,6 +19,12 @@ class Recipe:
         weight_decay: AdamW's.
         decay: what the learning rate is multiplied by after each epoch.
         reseat: whether clips are varied as if the camera sat a little differently; not so as published.
+        each_alone: weight of the losses of what is read from the features of one modality alone, by `losses.Readouts`.
+        left_out: part of the clips that are shown without frames, and part of those without events.
+        noise: how strong the sensor's noise is that is added to images, of `noise.py`'s; 1 is all of it.
+        balance: weight of `losses.unbalance`, which grows the fewer experts are asked.
+
+    The last four make a network use both modalities and all of its experts; as published, they are 0.
     """
 
     epochs: int = 100
@@ -27,6 +33,14 @@ class Recipe:
     weight_decay: float = 1e-3
     decay: float = 0.94
     reseat: bool = False
+    each_alone: float = 0.0
+    left_out: float = 0.0
+    noise: float = 0.0
+    balance: float = 0.0
+
+
+EACH_MODALITY = {"each_alone": 1.0, "left_out": 0.15, "noise": 1.0, "balance": 0.02}
+"""What `canthus train --each-modality` adds to a recipe."""
 
 
 SMALL_RECIPE = Recipe(epochs=130, batch=32, learning_rate=3e-3, weight_decay=1e-2, decay=0.975, reseat=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from canthus.errors import TrainingError
 from canthus_model.config import NetworkConfig
-from canthus_model.train.recipe import PRESETS, Recipe
+from canthus_model.train.recipe import EACH_MODALITY, PRESETS, Recipe
 
 _SEQUENCES, _WEIGHTS, _VOLUNTEERS = "training sequences", "encoder weights", "validation volunteers"
 
@@ -51,12 +51,13 @@ class Settings:
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> Settings:
-        """What `as_dict` gave, or gave before it held epochs, encoder weights and volunteers.
+        """What `as_dict` gave, or gave before it held epochs, encoder weights, volunteers and `EACH_MODALITY`.
 
         Raises:
             ValueError: something is missing or of another type.
         """
-        plain = {"epochs": _usual_epochs(plain), _WEIGHTS: None, _VOLUNTEERS: [], **plain}
+        without = dict.fromkeys(EACH_MODALITY, 0.0)
+        plain = {"epochs": _usual_epochs(plain), _WEIGHTS: None, _VOLUNTEERS: [], **without, **plain}
         config = _read(NetworkConfig, plain, {"image_size": _pair(plain.get("image_size"))})
         labels, volunteers, weights = _names(plain, "labels"), _names(plain, _VOLUNTEERS), plain[_WEIGHTS]
         if weights is not None and not isinstance(weights, str):
