@@ -92,7 +92,7 @@ def train(
         check_same_run(last, settings)
         settings = replace(settings, encoder_weights=read_begun(last).settings.encoder_weights)
     torch.manual_seed(seed)
-    network = MCOENet(config)
+    network = MCOENet(config).to(memory_format=torch.channels_last)  # a fifth faster on a CPU
     if encoder_weights and not last:
         start_encoders(network, encoder_weights)
     begin = time.monotonic()
