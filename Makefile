@@ -58,7 +58,7 @@ checkpoint: install
 # An emulator shows how processors answer that this one is not; where it can't be had, its tests say so.
 # A worker that crashes ends the run: pytest-xdist may wait for ever for the one in its place (pytest-xdist#784).
 # Other makers' runtimes and long trainings have processes of their own: what one spoils, no other test meets.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile --max-worker-restart 0
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile --max-worker-restart 0 --durations 15
 RUNTIMES := $(wildcard tests/test_openvino.py tests/test_backends.py tests/test_int8_everywhere.py tests/test_tensorrt_*.py)
 TRAINING := $(wildcard tests/test_train*.py tests/test_synthesize*.py tests/test_demo_checkpoint.py)
 test: install

@@ -56,7 +56,7 @@ took "run"
 export CANTHUS_EXPORTED=$exported OMP_NUM_THREADS=1 PATH=$home/python/bin:$PATH PYTHONPATH=$PWD/tests/emulation
 tests="$home/python/bin/python -m pytest -p left_out -p no:cacheprovider"
 {
-  $tests -m "not wall_time and not alone" -n 2 --dist loadfile
+  $tests -m "not wall_time and not alone" -n 2 --dist loadfile --durations 30
   # Bench, cameras and the monitor go at a camera's pace, which emulation can't keep.
   $tests -m "not wall_time and alone" tests/test_live_{answering,stream}.py
 } | tee "$home/tests.log"
