@@ -178,7 +178,7 @@ def test_killed_and_gone_on_with_is_as_never_killed(see, whole_run, tmp_path):
 def test_interrupted(see, tmp_path):
     process = begin_and_wait_for_a_checkpoint(see, tmp_path, 1000)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the decoding processes get it too
-    error = process.communicate(timeout=60)[1]
+    error = process.communicate(timeout=150)[1]
     assert process.returncode == 130
     assert error.endswith("canthus: interrupted; nothing was left half-written\n") and "Traceback" not in error
     with pytest.raises(ProcessLookupError):
