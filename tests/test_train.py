@@ -1,5 +1,6 @@
 """Training on pictures made in memory: what is written, that it goes on exactly, and how it refuses."""
 
+import math
 import os
 import re
 import resource
@@ -203,6 +204,11 @@ def test_each_modality_goes_on_with_its_readouts_and_ships_none(tmp_path):
         assert torch.equal(actual["state_dict"][name], tensor), name
     published = torch.load(run(tmp_path / "published", epochs=2), weights_only=True)["state_dict"]
     assert not torch.equal(published["res00.resnet.conv1.weight"], actual["state_dict"]["res00.resnet.conv1.weight"])
+
+
+def test_what_each_modality_adds_is_not_in_the_loss_that_is_told(tmp_path, capsys):
+    run(tmp_path, epochs=1, learning_rate=1e-9, **EACH_MODALITY)
+    assert losses(capsys.readouterr().err) == [pytest.approx(math.log(7), abs=0.3)]  # it guesses, as it began
 
 
 @pytest.mark.parametrize(

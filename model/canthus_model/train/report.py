@@ -99,7 +99,7 @@ class EpochBar(Report):
         self._bar.update(self._task, completed=batch_index + 1)
         if time.monotonic() - self._refreshed > self._REFRESH:
             self._refreshed = time.monotonic()
-            self._bar.update(self._task, loss=f"loss {float(outputs['loss']):.3f}")
+            self._bar.update(self._task, loss=f"loss {float(outputs[LOSS]):.3f}")
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._bar.reset(self._task, description=self._looked_at.name, total=sum(trainer.num_val_batches))
