@@ -211,6 +211,20 @@ def test_what_each_modality_adds_is_not_in_the_loss_that_is_told(tmp_path, capsy
     assert losses(capsys.readouterr().err) == [pytest.approx(math.log(7), abs=0.3)]  # it guesses, as it began
 
 
+def test_readouts_that_became_none_are_not_written(tmp_path):
+    tensors = {"network.a": torch.zeros(1), "readouts.b": torch.full((2,), math.nan)}
+    checkpoint = {
+        "state_dict": tensors,
+        "epoch": 0,
+        "hyper_parameters": {"image_size": [32, 32], "labels": LABELS},
+        "optimizer_states": [{}],
+        "lr_schedulers": [{}],
+    }
+    with pytest.raises(TrainingError, match=r"weights became NaN or infinite \(readouts\.b and 0 more\)"):
+        PublishedFormat().save_checkpoint(checkpoint, tmp_path / "last.pth")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -58,7 +58,7 @@ class PublishedFormat(CheckpointIO):
         rest = dict(checkpoint)
         tensors = rest.pop("state_dict")
         state = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
-        _check_finite(state, Path(path))
+        _check_finite(state | tensors, Path(path))
         settings = rest["hyper_parameters"]
         facts = facts_of_training(tuple(settings["image_size"]), tuple(settings["labels"]))
         published = {"epoch": rest.pop("epoch") + 1, "state_dict": state, KEY: facts.as_dict()}
