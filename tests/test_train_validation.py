@@ -336,6 +336,27 @@ def test_curves_that_cannot_be_written_stop_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_curves_that_cannot_be_drawn_stop_nothing(tmp_path):
+    best, _ = keeper(tmp_path, (0.5, 2.0))
+    best._history.epochs[0] = best._history.epochs[0]._replace(rate=float("nan"))
+    said = []
+    curves = Curves(tmp_path, best._history, CHOSEN_BY, 7, best, said.append)
+    curves.on_train_epoch_end(SimpleNamespace(is_global_zero=True), None)
+    (told,) = said
+    assert told.startswith(f"{tmp_path / 'curves.png'}: can't be written (Axis limits cannot be NaN or Inf)")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_curves_take_no_notice_of_a_matplotlibrc(tmp_path, monkeypatch):
+    import matplotlib
+
+    epochs = [Epoch(1, 2.0, 0.5, 1e-3, Look(2.0, 0.5))]
+    draw_curves(epochs, tmp_path / "usual.png", CHOSEN_BY, 7)
+    with matplotlib.rc_context({"text.usetex": True, "axes.facecolor": "black"}):
+        draw_curves(epochs, tmp_path / "curves.png", CHOSEN_BY, 7)
+    assert (tmp_path / "curves.png").read_bytes() == (tmp_path / "usual.png").read_bytes()
+
+
 def test_without_matplotlib(see, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)

@@ -38,8 +38,9 @@ class Curves(L.Callback):
             return
         try:
             draw_curves(self._history.epochs, self._path, self._looked_at, self._labels, self._best.epoch)
-        except OSError as error:  # for want of a picture no training need end
-            self._say(f"{self._path}: can't be written ({error.strerror}); training goes on without it")
+        except Exception as error:  # whatever it is: for want of a picture no training need end
+            reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+            self._say(f"{self._path}: can't be written ({reason}); training goes on without it")
 
 
 def check_matplotlib() -> None:

@@ -14,6 +14,7 @@ from canthus_model.train.looked_at import LookedAt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _INK, _PAPER, _PALE, _BEST = "#1b2a41", "white", "#dfe4ec", "#2e7d5b"
 _COLORS = ("#5b8db8", "#d1495b")  # of training, and of what is looked at
@@ -64,6 +65,15 @@ def draw_curves(
     Raises:
         OSError: it can't be written.
     """
+    import matplotlib.style
+
+    with matplotlib.style.context("default"):  # not what a matplotlibrc makes of other pictures, in LaTeX maybe
+        picture = _picture(epochs, looked_at, labels, best)
+        with whole_file(path) as partial:
+            picture.savefig(partial, format="png")
+
+
+def _picture(epochs: Sequence[Epoch], looked_at: LookedAt, labels: int, best: Epoch | None) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -90,8 +100,7 @@ def draw_curves(
         uar.plot(best.number, 100 * best.look.uar, "o", markersize=12, markeredgewidth=2, mfc="none", color=_BEST)
     losses.legend(frameon=False, fontsize=11, labelcolor=_INK, ncols=3, loc="lower right", bbox_to_anchor=(1.01, 0.99))
     losses.set_title(f"{_headline(epochs, looked_at, best)}\n", fontsize=16, fontweight="bold", color=_INK, loc="left")
-    with whole_file(path) as partial:
-        picture.savefig(partial, format="png")
+    return picture
 
 
 def _headline(epochs: Sequence[Epoch], looked_at: LookedAt, best: Epoch | None) -> str:
