@@ -201,3 +201,10 @@ def test_what_makes_no_sense_is_refused(small_bundle, place, value, message):
     inner[last] = value
     with pytest.raises(canthus.BundleError, match=message):
         Manifest.from_yaml(yaml.safe_dump(document))
+
+
+def test_an_integer_that_no_float_holds_is_refused(small_bundle):
+    document = yaml.safe_load(read_bundle(small_bundle).manifest.to_yaml())
+    document["parity"]["tolerance"] = 10**400
+    with pytest.raises(canthus.BundleError, match=r"parity\.tolerance must be a number"):
+        Manifest.from_yaml(yaml.safe_dump(document))

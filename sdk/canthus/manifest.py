@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -227,6 +228,8 @@ class _Fields:
     def number(self, name: str, low: float, high: float) -> float:
         value = self._document.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise self._wrong(name, f"a number from {low:g} to {high:g}")
+        if sys.float_info.max < value < math.inf:  # an integer that no float holds
             raise self._wrong(name, f"a number from {low:g} to {high:g}")
         return float(value)
 
