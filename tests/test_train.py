@@ -172,7 +172,7 @@ def test_each_epoch_asks_for_each_sequence_once(whole_run):
 def test_loss_falls(tmp_path, capsys):
     run(tmp_path, epochs=6, training=Pictures(28), decay=0.9, learning_rate=3e-3, reseat=False)
     out, error = capsys.readouterr()
-    lines = error.splitlines()
+    lines = [line for line in error.splitlines() if line.startswith("epoch ")]  # not what is said of scarce cores
     assert min(losses(error)) < 0.8 * losses(error)[0]  # batches of 4 may leap at the end
     assert re.fullmatch(
         r"epoch 2 of 6: loss \d\.\d{3}, training accuracy \d+\.\d %, \d+\.\d s, left about \d+ s", lines[1]
