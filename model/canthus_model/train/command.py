@@ -13,6 +13,8 @@ from canthus_model.train.options import USUAL_PRESET, USUAL_SEED
 from canthus_model.train.recipe import PRESETS
 from canthus_model.workers import wait_without_spinning
 
+_MOST_DIGITS = 18  # PyTorch takes no more for a seed
+
 DESCRIPTION = """\
 Train MCO-E Net on SEE, or on a data set of its layout, by the published recipe: AdamW, cross-entropy, one clip
 of each training sequence an epoch, the learning rate lowered after each. The result is a checkpoint as published
@@ -125,8 +127,10 @@ def _default(name: str) -> str:
 
 
 def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is not a whole number, 0 or more, of {_MOST_DIGITS} digits at most"
+        )
     return int(text)
 
 
