@@ -6,6 +6,7 @@ import pytest
 
 TORCH = "needs PyTorch"
 MINUTES = "takes minutes there; make test runs it"
+RENDERS = "renders for minutes, and not on a device"
 BUILDS = "is about the machine that builds; make test runs it"
 LEFT_OUT = {
     "test_architecture.py": BUILDS,
@@ -33,8 +34,10 @@ LEFT_OUT = {
     "test_see_decoding.py": TORCH,
     "test_selective_scan_torch.py": TORCH,
     "test_setup_page.py": "needs a browser",
-    "test_synthesize_data_set.py": "renders for minutes, and not on a device",
-    "test_synthesize_recording.py": "renders for minutes, and not on a device",
+    "test_synthesize_data_set.py": RENDERS,
+    "test_synthesize_eye.py": RENDERS,
+    "test_synthesize_recording.py": RENDERS,
+    "test_synthesize_sensor.py": RENDERS,
     "test_tensorrt_build.py": "TensorRT-RTX has no package for 64-bit Arm",
     "test_train.py": TORCH,
     "test_train_command.py": TORCH,
