@@ -227,9 +227,12 @@ class _Fields:
 
     def number(self, name: str, low: float, high: float) -> float:
         value = self._document.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise self._wrong(name, f"a number from {low:g} to {high:g}")
-        if sys.float_info.max < value < math.inf:  # an integer that no float holds
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+            or sys.float_info.max < value < math.inf  # an integer that no float holds
+        ):
             raise self._wrong(name, f"a number from {low:g} to {high:g}")
         return float(value)
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 FIRST = ("first_frame", "first_event")
 LAST = ("last_frame", "last_event")
 ENCODERS = (*FIRST, *LAST)
+FRAME_ENCODERS = tuple(name for name in ENCODERS if name.endswith("frame"))
+EVENT_ENCODERS = tuple(name for name in ENCODERS if name.endswith("event"))
 HEAD = "head"
 PARTS = (*ENCODERS, HEAD)
 
@@ -21,7 +23,7 @@ _HEAD: Signature = (ENCODERS, ("logits", "probabilities", "experts"))
 
 def shown(part: str, frame: NDArray[Any], event: NDArray[Any]) -> NDArray[Any]:
     """What an encoder sees, (N, ...), of first and last frames and event images, (N, 2, ...) each."""
-    return (frame if part.endswith("frame") else event)[:, 0 if part in FIRST else 1]
+    return (frame if part in FRAME_ENCODERS else event)[:, 0 if part in FIRST else 1]
 
 
 def signature(part: str) -> Signature:

@@ -13,9 +13,10 @@ from canthus.threads import most_threads
 from canthus_model.evaluate.figures import Figures, figures
 from canthus_model.evaluate.folder import check_folder, filling
 from canthus_model.evaluate.origin import Origin, read_origin
-from canthus_model.evaluate.picture import check_matplotlib, draw_confusion
+from canthus_model.evaluate.picture import draw_confusion
 from canthus_model.evaluate.results import FIGURES, Run, encode_run, read_results
 from canthus_model.evaluate.table import table
+from canthus_model.pictures import check_matplotlib
 from canthus_model.progress import progress
 from canthus_model.workers import wait_without_spinning
 
@@ -95,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what `arguments` ask for and return 0; an `Error` if it can't be done."""
     _check_mode(arguments)
     if arguments.output:
-        check_matplotlib()
+        check_matplotlib(EvaluationError, "the confusion matrix can't be drawn: ")
     if arguments.results:
         _from_results(arguments.results, arguments.output, as_json=arguments.json)
         return 0

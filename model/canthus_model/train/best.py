@@ -34,7 +34,7 @@ class KeepBest(L.Callback):
         return next((epoch for epoch in self._history.epochs if epoch.number == self._number), None)
 
     def told(self, volunteers: int) -> str:
-        """Which epoch is the best one, in words; `volunteers` is the number of those held back."""
+        """Which epoch is the best one, in words, if one is; `volunteers` is the number of those held back."""
         best = self.epoch
         if best is None or best.look is None:
             return ""

@@ -13,7 +13,7 @@ from canthus_model.train.options import USUAL_PRESET, USUAL_SEED
 from canthus_model.train.recipe import PRESETS
 from canthus_model.workers import wait_without_spinning
 
-_MOST_DIGITS = 18  # PyTorch takes no more for a seed
+_MOST_DIGITS = 18  # which 64 bits hold, as PyTorch's seeds must be held
 
 DESCRIPTION = """\
 Train MCO-E Net on SEE, or on a data set of its layout, by the published recipe: AdamW, cross-entropy, one clip

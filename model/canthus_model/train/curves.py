@@ -7,8 +7,6 @@ from pathlib import Path
 
 import lightning as L
 
-from canthus.errors import TrainingError
-from canthus.imports import importing
 from canthus_model.train.best import KeepBest
 from canthus_model.train.history import History
 from canthus_model.train.looked_at import LookedAt
@@ -41,9 +39,3 @@ class Curves(L.Callback):
         except Exception as error:  # whatever it is: for want of a picture no training need end
             reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
             self._say(f"{self._path}: can't be written ({reason}); training goes on without it")
-
-
-def check_matplotlib() -> None:
-    """Raise TrainingError unless pictures can be drawn."""
-    with importing("matplotlib", "pip install 'canthus[train]'", TrainingError, "the curves can't be drawn: "):
-        import matplotlib.figure  # noqa: F401

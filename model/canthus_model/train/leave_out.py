@@ -19,9 +19,9 @@ def leave_out(frame: Tensor, event: Tensor, part: float) -> tuple[Tensor, Tensor
         The images, and which clips still have them: bool (B,) for "frame" and "event". PyTorch's generator decides;
         where there is nothing to decide, it isn't asked.
     """
-    chance = (
-        torch.rand(len(frame), device=frame.device) if part else torch.full((len(frame),), 0.5, device=frame.device)
-    )
+    if not part:
+        return frame, event, dict.fromkeys(("frame", "event"), frame.new_ones(len(frame), dtype=torch.bool))
+    chance = torch.rand(len(frame), device=frame.device)
     shown = {"frame": chance >= part, "event": chance < 1 - part}
     frame = frame.where(_each(shown["frame"]), 0)
     event = event.where(_each(shown["event"]), NO_EVENT)

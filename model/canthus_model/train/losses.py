@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from canthus.parts import ENCODERS
+from canthus.parts import EVENT_ENCODERS, FRAME_ENCODERS
 from canthus_model.config import EXPERTS, EXPERTS_USED, NetworkConfig
 
-_MODALITIES = {kind: tuple(name for name in ENCODERS if name.endswith(kind)) for kind in ("frame", "event")}
+_MODALITIES = {"frame": FRAME_ENCODERS, "event": EVENT_ENCODERS}
 
 
 class Readouts(nn.Module):

@@ -66,7 +66,7 @@ class Training(L.LightningModule):
 
     def training_step(self, batch: Sample, _batch_index: int) -> dict[str, Tensor]:
         """What is made small, and the loss that is told: of the answers alone, as that of clips that are looked at."""
-        logits, loss = self._learn(batch)
+        logits, answers, loss = self._learn(batch)
         if not loss.isfinite():
             raise TrainingError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}; begin again with a smaller "
@@ -74,14 +74,14 @@ class Training(L.LightningModule):
             )
         self._accuracy(logits, batch.label)
         self._uar.update(logits, batch.label)
-        size, told = len(batch.label), F.cross_entropy(logits.detach(), batch.label)
+        size, told = len(batch.label), answers.detach()
         self.log(LOSS, told, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
         self.log(ACCURACY, self._accuracy, on_step=False, on_epoch=True, batch_size=size)
         self.log(TRAINING_UAR, self._uar, on_step=False, on_epoch=True, batch_size=size)
         return {"loss": loss, LOSS: told}
 
-    def _learn(self, batch: Sample) -> tuple[Tensor, Tensor]:
-        """Logits of a batch's clips, varied as the recipe has it, and the loss."""
+    def _learn(self, batch: Sample) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of a batch's clips, varied as the recipe has it, their loss, and with it all that is made small."""
         recipe, frame, event = self._recipe, batch.frame, batch.event
         if recipe.reseat:
             frame, event = reseat(frame, event)
@@ -90,12 +90,12 @@ class Training(L.LightningModule):
         frame, event, shown = leave_out(frame, event, recipe.left_out)
         features = self.network.encode(frame, event)
         out = self.network.fuse(features)
-        loss = F.cross_entropy(out["logits"], batch.label)
+        answers = loss = F.cross_entropy(out["logits"], batch.label)
         if self.readouts is not None:
             loss = loss + recipe.each_alone * self.readouts.loss(features, batch.label, shown)
         if recipe.balance:
             loss = loss + recipe.balance * unbalance(out["router_logits"])
-        return out["logits"], loss
+        return out["logits"], answers, loss
 
     def validation_step(self, batch: Sample, batch_index: int) -> None:
         logits = self.network(batch.frame, batch.event)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from canthus.whole_file import whole_file
+from canthus_model.pictures import INK, PAPER
 from canthus_model.train.history import Epoch
 from canthus_model.train.looked_at import LookedAt
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _PAPER, _PALE, _BEST = "#1b2a41", "white", "#dfe4ec", "#2e7d5b"
+_PALE, _BEST = "#dfe4ec", "#2e7d5b"
 _COLORS = ("#5b8db8", "#d1495b")  # of training, and of what is looked at
 _FAR = 10  # times the median: a loss beyond it would press all others flat, but by logarithm
 
@@ -77,7 +78,7 @@ def _picture(epochs: Sequence[Epoch], looked_at: LookedAt, labels: int, best: Ep
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    picture = Figure(figsize=(10, 9), dpi=120, facecolor=_PAPER, layout="constrained")
+    picture = Figure(figsize=(10, 9), dpi=120, facecolor=PAPER, layout="constrained")
     picture.get_layout_engine().set(w_pad=0.15, h_pad=0.12)
     losses, uar, rate = picture.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.1))
     curves = lines(epochs, looked_at)
@@ -91,15 +92,15 @@ def _picture(epochs: Sequence[Epoch], looked_at: LookedAt, labels: int, best: Ep
     uar.set_ylim(-2, 102)
     rate.set_ylim(0, 1.1 * max(curves.rate[0].values))
     rate.yaxis.set_major_formatter("{x:g}")
-    rate.set_xlabel("epoch", fontsize=12, color=_INK)
+    rate.set_xlabel("epoch", fontsize=12, color=INK)
     rate.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     picture.align_ylabels()
     if best and best.look:
         for axes in (losses, uar, rate):
             axes.axvline(best.number, color=_BEST, linewidth=1.5, alpha=0.55, zorder=1)
         uar.plot(best.number, 100 * best.look.uar, "o", markersize=12, markeredgewidth=2, mfc="none", color=_BEST)
-    losses.legend(frameon=False, fontsize=11, labelcolor=_INK, ncols=3, loc="lower right", bbox_to_anchor=(1.01, 0.99))
-    losses.set_title(f"{_headline(epochs, looked_at, best)}\n", fontsize=16, fontweight="bold", color=_INK, loc="left")
+    losses.legend(frameon=False, fontsize=11, labelcolor=INK, ncols=3, loc="lower right", bbox_to_anchor=(1.01, 0.99))
+    losses.set_title(f"{_headline(epochs, looked_at, best)}\n", fontsize=16, fontweight="bold", color=INK, loc="left")
     return picture
 
 
@@ -122,9 +123,9 @@ def _draw(axes: Axes, curves: list[Line], unit: str, guessing: float | None = No
         marker = "o" if len(line.epochs) < 40 else ""
         axes.plot(line.epochs, line.values, color=color, linewidth=2, marker=marker, markersize=4, label=line.name)
     if guessing:
-        axes.axhline(guessing, color=_INK, linewidth=1, linestyle=(0, (2, 3)), alpha=0.6, label="guessing")
-    axes.set_ylabel(unit, fontsize=12, color=_INK)
+        axes.axhline(guessing, color=INK, linewidth=1, linestyle=(0, (2, 3)), alpha=0.6, label="guessing")
+    axes.set_ylabel(unit, fontsize=12, color=INK)
     axes.grid(color=_PALE, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(which="both", labelsize=10, length=0, colors=_INK)
+    axes.tick_params(which="both", labelsize=10, length=0, colors=INK)
     axes.spines[:].set_visible(False)

@@ -14,6 +14,7 @@ import lightning as L
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from canthus_model.train.history import History
 from canthus_model.train.looked_at import LookedAt
 from canthus_model.train.module import ACCURACY, LOSS
 
@@ -21,10 +22,9 @@ from canthus_model.train.module import ACCURACY, LOSS
 class Report(L.Callback):
     """What is common to both: how long epochs take, and whether other clips were looked at."""
 
-    def __init__(self, epochs: int, looked_at: LookedAt) -> None:
-        self._epochs, self._looked_at = epochs, looked_at
+    def __init__(self, epochs: int, looked_at: LookedAt, history: History) -> None:
+        self._epochs, self._looked_at, self._history = epochs, looked_at, history
         self._seconds: list[float] = []  # of this run's epochs
-        self._looked = False
 
     def say(self, text: str) -> None:
         """Write a line to stderr."""
@@ -33,15 +33,11 @@ class Report(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._begin = time.monotonic()
 
-    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._looked = True
-
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}  # gathered in all processes
         self._seconds.append(time.monotonic() - self._begin)
-        looked, self._looked = self._looked, False
         if trainer.is_global_zero:
-            self._tell_epoch(trainer.current_epoch + 1, values, looked)
+            self._tell_epoch(trainer.current_epoch + 1, values, self._history.epochs[-1].look is not None)
 
     def _tell_epoch(self, epoch: int, values: dict[str, float], looked: bool) -> None:
         raise NotImplementedError
@@ -127,9 +123,12 @@ class EpochBar(Report):
             self._bar.stop()
 
 
-def report(epochs: int, looked_at: LookedAt) -> Report:
-    """What reports on a run of so many epochs, and on looks at other clips, to stderr."""
-    return (EpochBar if sys.stderr.isatty() else EpochLines)(epochs, looked_at)
+def report(epochs: int, looked_at: LookedAt, history: History) -> Report:
+    """What reports on a run of so many epochs, and on looks at other clips, to stderr.
+
+    `history` must have its epochs before this.
+    """
+    return (EpochBar if sys.stderr.isatty() else EpochLines)(epochs, looked_at, history)
 
 
 def duration(seconds: float) -> str:

@@ -20,10 +20,11 @@ from torch.utils.data import Dataset
 from canthus.errors import CheckpointError, DataSetError, TrainingError
 from canthus_model.config import NetworkConfig
 from canthus_model.network import MCOENet
+from canthus_model.pictures import check_matplotlib
 from canthus_model.see.moments import Sample
 from canthus_model.train.best import KeepBest
 from canthus_model.train.checkpointing import LAST, PublishedFormat, SaveEveryEpoch, final_name, remove_partial
-from canthus_model.train.curves import Curves, check_matplotlib
+from canthus_model.train.curves import Curves
 from canthus_model.train.data import Batches, unwrapped
 from canthus_model.train.doubts import Doubts
 from canthus_model.train.encoder_weights import start_encoders
@@ -102,8 +103,9 @@ def train(
             remove_partial(output)
         looks = CHOSEN_BY if volunteers else SHOWN
         module = Training(network, recipe, seed, settings.as_dict(), looks)
-        told, history = report(recipe.epochs, looks), History(looks)
-        watching = [Doubts(len(labels), looks, told.say), Scarcity(told.say), LearningRateMonitor("epoch")]
+        history = History(looks)
+        told = report(recipe.epochs, looks, history)
+        watching = [Doubts(len(labels), looks, history, told.say), Scarcity(told.say), LearningRateMonitor("epoch")]
         best = KeepBest(output, history, told.say)
         curves = Curves(output, history, looks, len(labels), best, told.say)
         trainer = L.Trainer(
@@ -115,9 +117,9 @@ def train(
             logger=TensorBoardLogger(output, name=LOGS, version="", default_hp_metric=False),
             callbacks=[
                 SaveEveryEpoch(output, recipe.epochs),
+                history,  # before those that ask it
                 told,
                 *watching,
-                history,
                 *([best] if volunteers else []),
                 curves,
             ],
@@ -130,15 +132,15 @@ def train(
     final = output / final_name(recipe.epochs)
     if trainer.is_global_zero:
         print(f"{final}: {recipe.epochs} epochs, {duration(time.monotonic() - begin)}")
-        if best.epoch:
-            print(best.told(len(volunteers)))
+        if chosen := best.told(len(volunteers)):
+            print(chosen)
     return final
 
 
 def check(output: Path, recipe: Recipe, machine: Machine, resume: bool) -> None:
     """What can be told before the data set is looked at; raises TrainingError."""
     machine.check(recipe.batch)
-    check_matplotlib()
+    check_matplotlib(TrainingError, "the curves can't be drawn: ")
     if rank_zero_only.rank == 0:  # the others begin when the first one already writes
         check_folder(output, resume)
 

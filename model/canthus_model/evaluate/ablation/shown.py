@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from canthus.parts import ENCODERS, FIRST
+from canthus.parts import ENCODERS, EVENT_ENCODERS, FIRST, FRAME_ENCODERS
 
 EVERYTHING, REDRAWN = "everything", "another clip of the sequence"
 """The rows that the others are compared with."""
@@ -28,8 +28,8 @@ class Half:
     plural: bool = False
 
 
-FRAMES = Half("frames", tuple(name for name in ENCODERS if name.endswith("frame")), plural=True)
-EVENTS = Half("events", tuple(name for name in ENCODERS if name.endswith("event")), plural=True)
+FRAMES = Half("frames", FRAME_ENCODERS, plural=True)
+EVENTS = Half("events", EVENT_ENCODERS, plural=True)
 FIRST_MOMENT = Half("first moment", FIRST)
 LAST_MOMENT = Half("last moment", tuple(name for name in ENCODERS if name not in FIRST))
 
