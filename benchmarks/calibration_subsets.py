@@ -49,7 +49,7 @@ def main() -> None:
             drawn = decode(training, [(0, place) for place in kept])
             ranges = network.observe(drawn, estimator, lambda done, total: None)
             int8 = network.quantised(ranges)
-            costs = compare(float32, answers_of(int8, tested), tested.lighting, tested.label)
+            costs = compare(float32, answers_of(int8, tested), tested)
             cells = "".join(f"{f'{c.agreement:.1f} %  {c.divergence:.1e}':>24}" for c in costs.values())
             print(f"{f'{name}, {estimator}':<34}{cells}", flush=True)
 

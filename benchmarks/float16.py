@@ -131,7 +131,7 @@ def main() -> None:
             f"golden windows {replay(opened, golden).answers:.1e}",
             flush=True,
         )
-        costs = compare(probabilities(expected), probabilities(found), clips.lighting, clips.label)
+        costs = compare(probabilities(expected), probabilities(found), clips)
         for lighting, cost in costs.items():
             print(
                 f"    {lighting:<12}{cost.agreement:>7.2f} % of {cost.clips}, divergence {cost.divergence:.1e} bits; "

@@ -30,7 +30,7 @@ def make_int8(bundle: Bundle, path: Path, target: str = "x86", *, narrow: bool =
     network = Network({part: onnx.load_from_string(g) for part, g in bundle.graphs().items()}, TARGETS[target])
     network.narrow = network.layers if narrow else []
     count = len(golden.frame)
-    drawn = Drawn(golden.frame, golden.event, np.arange(count) % 4, np.zeros(count, np.int64), "")
+    drawn = Drawn(golden.frame, golden.event, np.arange(count) % 4, np.zeros(count, np.int64), (), "")
     graphs = network.quantised(network.observe(drawn, "minmax", lambda done, total: None))
     exact = Engine(bundle.manifest, exact_runtime(graphs))
     calibration = Calibration("minmax", {}, "", len(network.layers), {}, (), {})

@@ -45,7 +45,7 @@ def clips(small_bundle):
     golden = Golden.from_bundle(read_bundle(small_bundle))
     eyes = golden.light < len(LIGHTINGS)
     light = golden.light[eyes].astype(np.int64)
-    return Drawn(golden.frame[eyes], golden.event[eyes], light, np.zeros(len(light), np.int64), "")
+    return Drawn(golden.frame[eyes], golden.event[eyes], light, np.zeros(len(light), np.int64), (), "")
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,7 @@ def test_int8_for_tensorrt_builds(small_bundle, rtx, in_float):
     bundle = read_bundle(small_bundle)
     graphs = {part: onnx.load_from_string(bundle.read(member(part))) for part in PARTS}
     frame, event = np.random.default_rng(0).integers(0, 256, (2, 4, 2, 100, 100), np.uint8)
-    drawn = Drawn(frame, event, np.arange(4), np.arange(4), "")
+    drawn = Drawn(frame, event, np.arange(4), np.arange(4), (), "")
     network = Network(graphs, TARGETS["tensorrt"])
     kept = [layer for layer in network.layers if in_float == "all" or (in_float == "dense" and "fc" in layer.name)]
     assert bool(kept) == (in_float != "none")

@@ -6,25 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.calibration import Cost
-from canthus_model.see.names import LIGHTINGS
+from canthus_calibration.interval import design_effect, share_between
+from canthus_calibration.subsets import Drawn
+from canthus_model.evaluate.ablation.panel import Panel, estimate
+from canthus_model.see.names import LIGHTINGS, SequenceName
 
 Floats = NDArray[np.floating]
 Places = NDArray[np.int64]
 
+_CLOSE = 0.1  # of the clips: those whose answers are the next to change
 
-def compare(float32: Floats, int8: Floats, lighting: Places, label: Places) -> dict[str, Cost]:
+
+def compare(float32: Floats, int8: Floats, clips: Drawn) -> dict[str, Cost]:
     """By lighting, what INT8 costs; lightings without clips are left out.
 
     Args:
         float32, int8: probabilities (N, labels).
-        lighting: (N,), places in LIGHTINGS.
-        label: (N,), true places in the labels.
+        clips: whose they are.
     """
     costs = {}
     for place, name in enumerate(LIGHTINGS):
-        some = lighting == place
+        some = clips.lighting == place
         if some.any():
-            costs[name] = _cost(float32[some], int8[some], label[some])
+            names = [clips.names[i] for i in np.flatnonzero(some)]
+            costs[name] = _cost(float32[some], int8[some], clips.label[some], names)
     return costs
 
 
@@ -33,8 +38,8 @@ def closest_lead(probabilities: Floats, lighting: Places) -> float:
 
     An arithmetic that moves every lead by as much changes one answer in a hundred there, at most.
     """
-    second, first = np.sort(np.log(np.maximum(probabilities.astype(np.float64), 1e-30)), 1)[:, -2:].T
-    return min(float(np.quantile((first - second)[lighting == place], 0.01)) for place in np.unique(lighting))
+    leads = _leads(probabilities)
+    return min(float(np.quantile(leads[lighting == place], 0.01)) for place in np.unique(lighting))
 
 
 def divergences(p: Floats, q: Floats) -> NDArray[np.float64]:
@@ -45,12 +50,45 @@ def divergences(p: Floats, q: Floats) -> NDArray[np.float64]:
     return np.maximum(both / 2, 0.0)
 
 
-def _cost(float32: Floats, int8: Floats, label: Places) -> Cost:
+def effective_clips(float32: Floats, same: NDArray[np.bool_], volunteer: Places) -> float:
+    """As many independent clips as would tell as much of how often two networks answer the same.
+
+    Too few answers change to tell how much the clips of one volunteer resemble one another in that; those that are the
+    next to change, for they lead by the least, tell it too.
+
+    Args:
+        float32: probabilities (N, labels).
+        same: (N,), where both answer the same.
+        volunteer: (N,), two or more.
+    """
+    leads = _leads(float32)
+    close = leads <= np.quantile(leads, _CLOSE)
+    return len(same) / max(design_effect(close, volunteer), design_effect(same, volunteer))
+
+
+def _leads(probabilities: Floats) -> NDArray[np.float64]:
+    """What each answer leads by, in logits, (N,)."""
+    second, first = np.sort(np.log(np.maximum(probabilities.astype(np.float64), 1e-30)), 1)[:, -2:].T
+    return first - second
+
+
+def _cost(float32: Floats, int8: Floats, label: Places, names: list[SequenceName]) -> Cost:
     answers, answers_int8 = float32.argmax(1), int8.argmax(1)
-    divergence = divergences(float32, int8)
+    divergence, same = divergences(float32, int8), answers == answers_int8
+    panel, low, high, uar_loss = Panel(names), None, None, None
+    if panel.volunteers > 1:
+        volunteer = np.array([int(name.volunteer) for name in names])
+        between = share_between(float(same.mean()), effective_clips(float32, same, volunteer))
+        low, high = (100 * end for end in between)
+        uar_loss = estimate(panel.uar((answers == label)[None]) - panel.uar((answers_int8 == label)[None])).low
     return Cost(
         clips=len(label),
-        agreement=100 * float((answers == answers_int8).mean()),
+        agreement=100 * float(same.mean()),
+        agreement_low=low,
+        agreement_high=high,
+        uar_loss_low=uar_loss,
+        sequences=len(set(names)),
+        volunteers=panel.volunteers,
         divergence=float(divergence.mean()),
         worst_divergence=float(divergence.max()),
         uar=_uar(answers, label),

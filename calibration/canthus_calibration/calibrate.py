@@ -28,7 +28,7 @@ from canthus_calibration.ranges import Reconciled
 from canthus_calibration.running import Array
 from canthus_calibration.subsets import Drawn, balanced, decode, missing_emotions
 from canthus_calibration.targets import TARGETS
-from canthus_calibration.telling import counts, far, in_name, missed, reason, table
+from canthus_calibration.telling import counts, doubts, far, in_name, reason, table
 from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, open_see
 from canthus_model.see.moments import Clips
@@ -141,11 +141,11 @@ def calibrate(
         tested = decode(testing, keys, report=step.report)
         exact, features = features_of(graphs, tested), features_of(int8, tested)
         answers = answers_from(int8[HEAD], features)
-        found = compare(answers_from(graphs[HEAD], exact), answers, tested.lighting, tested.label)
+        found = compare(answers_from(graphs[HEAD], exact), answers, tested)
         apart = {part: errors(exact[part], features[part], tested.lighting) for part in ENCODERS}
         step.result(f"on {len(tested)} clips of other volunteers" + table(found))
     modalities = look_at_modalities(int8[HEAD], features, tested, testing, steps)
-    warnings += missed(found, GOAL) + far(apart) + in_name(network.layers, in_float)
+    warnings += doubts(found, GOAL) + far(apart) + in_name(network.layers, in_float)
     for warning in warnings:
         steps.warn(warning)
     record = Calibration(
@@ -235,7 +235,8 @@ def _choose(
     def holds(goal: Goal, every: int, in_float: list[Layer]) -> bool:
         int8 = network.quantised(ranges, with_dragged(network.layers, in_float))
         some = tried.those(slice(None, None, every))
-        return goal.holds(compare(float32[::every], answers_of(int8, some), some.lighting, some.label))
+        found = compare(float32[::every], answers_of(int8, some), some)
+        return not any(goal.missed(cost) for cost in found.values())
 
     likely, good = partial(holds, LIKELY, _LIKELY_EVERY), partial(holds, TRIED, 1)
     return fewest_in_float(network.layers, costs, must, TRIED.divergence, likely, good), len(tried)

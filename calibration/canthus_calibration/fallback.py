@@ -19,17 +19,24 @@ class Goal:
         agreement: percent of clips with the same answer, at least.
         uar_loss: points of UAR, at most.
         divergence: mean, in bits, at most. On some hundred clips the other two hang on two or three; this doesn't.
+
+    Of the first two a cost has intervals: what clips of so few people can't tell from the goal doesn't miss it, and
+    isn't shown to hold it either.
     """
 
     agreement: float
     uar_loss: float
     divergence: float = math.inf
 
-    def holds(self, costs: Mapping[str, Cost]) -> bool:
-        return all(
-            cost.agreement >= self.agreement and cost.uar_loss <= self.uar_loss and cost.divergence <= self.divergence
-            for cost in costs.values()
-        )
+    def missed(self, cost: Cost) -> bool:
+        """Whether one lighting's cost misses it for certain."""
+        agreement = 100.0 if cost.agreement_high is None else cost.agreement_high
+        uar_loss = -100.0 if cost.uar_loss_low is None else cost.uar_loss_low
+        return agreement < self.agreement or uar_loss > self.uar_loss or cost.divergence > self.divergence
+
+    def shown(self, cost: Cost) -> bool:
+        """Whether the clips of one lighting show that its agreement holds, and nothing is missed."""
+        return not self.missed(cost) and (cost.agreement_low or 0.0) >= self.agreement
 
 
 def worst(costs: Mapping[str, float]) -> tuple[str, float]:

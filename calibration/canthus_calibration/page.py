@@ -14,6 +14,7 @@ from canthus_calibration.calibrate import GOAL, Calibrated
 from canthus_calibration.layers import Layer
 from canthus_calibration.ranges import Reconciled
 from canthus_calibration.targets import TARGETS
+from canthus_calibration.telling import agreement
 from canthus_model.see.names import LIGHTINGS
 
 _COLOURS = dict(zip(LIGHTINGS, ("#0072b2", "#e69f00", "#444444", "#cc79a7"), strict=True))
@@ -72,11 +73,10 @@ def _costs(record: Calibration) -> str:
     )
     rows = [f"<tr>{''.join(f'<th>{head}' for head in heads)}</tr>"]
     for name, cost in record.costs.items():
-        agreement = "" if cost.agreement >= GOAL.agreement else ' class="missed"'
-        loss = "" if cost.uar_loss <= GOAL.uar_loss else ' class="missed"'
+        missed = "" if GOAL.shown(cost) else ' class="missed"'
         rows.append(
-            f"<tr><td>{name}<td>{cost.clips}<td{agreement}>{cost.agreement:.1f} %<td>{cost.divergence:.1e}"
-            f"<td>{cost.worst_divergence:.1e}<td>{cost.uar:.1f} %<td{loss}>{cost.uar_int8:.1f} %"
+            f"<tr><td>{name}<td>{cost.clips}<td{missed}>{agreement(cost)}<td>{cost.divergence:.1e}"
+            f"<td>{cost.worst_divergence:.1e}<td>{cost.uar:.1f} %<td>{cost.uar_int8:.1f} %"
             f"<td>{cost.war:.1f} %<td>{cost.war_int8:.1f} %</tr>"
         )
     return f"<table>{''.join(rows)}</table>"

@@ -14,7 +14,7 @@ from canthus.errors import CalibrationError
 from canthus_model.see.batches import batches
 from canthus_model.see.dataset import See
 from canthus_model.see.moments import Clips
-from canthus_model.see.names import LIGHTINGS
+from canthus_model.see.names import LIGHTINGS, SequenceName
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Drawn:
         frame, event: uint8 (N, 2, H, W): the first and the last moment of each.
         lighting: int64 (N,), places in LIGHTINGS.
         label: int64 (N,), places in the data set's labels.
+        names: of the sequences that they are of, N of them.
         sha256: over the images and what they are, in hexadecimal.
     """
 
@@ -32,6 +33,7 @@ class Drawn:
     event: NDArray[np.uint8]
     lighting: NDArray[np.int64]
     label: NDArray[np.int64]
+    names: tuple[SequenceName, ...]
     sha256: str
 
     def __len__(self) -> int:
@@ -39,7 +41,8 @@ class Drawn:
 
     def those(self, some: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Drawn:
         """The clips that `some` picks."""
-        return Drawn(self.frame[some], self.event[some], self.lighting[some], self.label[some], self.sha256)
+        names = tuple(self.names[place] for place in np.arange(len(self))[some])
+        return Drawn(self.frame[some], self.event[some], self.lighting[some], self.label[some], names, self.sha256)
 
     def counts(self) -> dict[str, int]:
         """How many there are in each lighting."""
@@ -114,6 +117,7 @@ def decode(
         event,
         np.array([LIGHTINGS.index(sequence.lighting) for sequence in sequences]),
         np.array([see.labels.index(sequence.label) for sequence in sequences]),
+        tuple(sequence.entry.parts for sequence in sequences),
         digest.hexdigest(),
     )
 

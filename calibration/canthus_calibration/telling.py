@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from canthus.calibration import Cost
 from canthus_calibration.encoders import FURTHEST, Errors
 from canthus_calibration.fallback import Goal, worst
+from canthus_calibration.interval import clips_to_show
 from canthus_calibration.layers import Layer
 from canthus_calibration.subsets import Drawn
 
@@ -41,14 +43,41 @@ def reason(
     return f"costs {cost:.2g} bits in {lighting}, alone"
 
 
-def missed(found: Mapping[str, Cost], goal: Goal) -> list[str]:
-    """A warning for each lighting in which the goal is missed."""
-    return [
-        f"{name}: on other volunteers {cost.agreement:.1f} % are answered as in float32 and UAR changes by "
-        f"{-cost.uar_loss:+.1f} points; the goal is {goal.agreement:g} % and no more than {goal.uar_loss:g} lost"
-        for name, cost in found.items()
-        if not goal.holds({name: cost})
-    ]
+def doubts(found: Mapping[str, Cost], goal: Goal) -> list[str]:
+    """A warning for each lighting in which the goal is missed, or isn't shown to hold."""
+    warnings = []
+    for name, cost in found.items():
+        said = f"{name}: on other volunteers {agreement(cost)} are answered as in float32"
+        if goal.missed(cost):
+            warnings.append(
+                f"{said} and UAR changes by {-cost.uar_loss:+.1f} points; the goal is {goal.agreement:g} % and no more "
+                f"than {goal.uar_loss:g} lost"
+            )
+        elif not goal.shown(cost):
+            warnings.append(f"{said}; the goal is {goal.agreement:g} %, and {_wanted(cost, goal)}")
+    return warnings
+
+
+def agreement(cost: Cost) -> str:
+    """How many clips are answered as in float32, with its interval."""
+    if cost.agreement_low is None or cost.agreement_high is None:
+        return f"{cost.agreement:.1f} %"
+    return f"{cost.agreement:.1f} % ({cost.agreement_low:.1f} to {cost.agreement_high:.1f})"
+
+
+def _wanted(cost: Cost, goal: Goal) -> str:
+    """How many sequences would show that the goal is held."""
+    share, held = cost.agreement / 100, goal.agreement / 100
+    if cost.agreement_low is None or not cost.sequences:
+        return "of one volunteer nothing follows"
+    have = clips_to_show(share, cost.agreement_low / 100)
+    wanted = clips_to_show(share, held)
+    if math.isinf(wanted):
+        return f"{cost.sequences} sequences of {cost.volunteers} volunteers can't say whether it is missed"
+    return (
+        f"to show that it is held takes some {math.ceil(cost.sequences * wanted / have)} sequences; there are "
+        f"{cost.sequences}, of {cost.volunteers} volunteers"
+    )
 
 
 def far(found: Mapping[str, Errors]) -> list[str]:
@@ -82,11 +111,11 @@ def counts(drawn: Drawn) -> str:
 
 def table(found: Mapping[str, Cost]) -> str:
     """What INT8 costs, a line for each lighting."""
-    rows = [f"\n    {'':<12}{'agree':>8}{'divergence, bits':>20}{'UAR':>8}{'INT8':>7}{'WAR':>8}{'INT8':>7}"]
+    rows = [f"\n    {'':<12}{'agree':>24}{'divergence, bits':>20}{'UAR':>8}{'INT8':>7}{'WAR':>8}{'INT8':>7}"]
     for name, cost in found.items():
         divergence = f"{cost.divergence:.1e}, ≤ {cost.worst_divergence:.1e}"
         rows.append(
-            f"\n    {name:<12}{cost.agreement:>6.1f} %{divergence:>20}{cost.uar:>8.1f}{cost.uar_int8:>7.1f}"
+            f"\n    {name:<12}{agreement(cost):>24}{divergence:>20}{cost.uar:>8.1f}{cost.uar_int8:>7.1f}"
             f"{cost.war:>8.1f}{cost.war_int8:>7.1f}"
         )
     return "".join(rows)

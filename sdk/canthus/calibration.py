@@ -13,9 +13,15 @@ class Cost:
     Attributes:
         clips: how many it was measured on.
         agreement: percent of them for which float32 and INT8 answer the same.
+        agreement_low, agreement_high: between these it lies, as far as these clips tell: a 95 % interval that knows
+            that clips of one volunteer resemble one another. None if nothing follows, or not measured, as in older
+            bundles.
         divergence, worst_divergence: Jensen-Shannon divergence of the probabilities in bits, 0 to 1: mean, largest.
         uar, uar_int8: unweighted average recall of both, percent.
+        uar_loss_low: points of UAR that INT8 loses at least, the lower end of a 95 % interval over volunteers; None as
+            above.
         war, war_int8: weighted average recall (accuracy) of both, percent.
+        sequences, volunteers: how many the clips are of; None in older bundles.
     """
 
     clips: int
@@ -26,6 +32,11 @@ class Cost:
     uar_int8: float
     war: float
     war_int8: float
+    agreement_low: float | None = None
+    agreement_high: float | None = None
+    uar_loss_low: float | None = None
+    sequences: int | None = None
+    volunteers: int | None = None
 
     @property
     def uar_loss(self) -> float:

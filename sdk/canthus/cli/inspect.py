@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from dataclasses import asdict
 
 from canthus.bundle import Bundle, read_bundle
-from canthus.calibration import Calibration
+from canthus.calibration import Calibration, Cost
 from canthus.manifest import MEMBERS
 from canthus.modalities import Modalities
+from canthus.parts import ENCODERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,13 +65,14 @@ def _describe_calibration(calibration: Calibration | None) -> list[tuple[str, st
     clips = ", ".join(f"{count} {name}" for name, count in calibration.clips.items())
     rows = [
         ("calibrated", f"by {calibration.ranges} on clips: {clips}; sha256 {calibration.clips_sha256}"),
-        ("layers", f"{calibration.layers} in INT8, {len(calibration.float_layers)} in float"),
+        ("layers", f"{calibration.layers} in INT8, {len(calibration.float_layers)} in float{_by_encoder(calibration)}"),
         *(("in float", f"{name}: {reason}") for name, reason in calibration.float_layers.items()),
         *(("warning", text) for text in calibration.warnings),
     ]
     for name, cost in calibration.costs.items():
         text = (
-            f"{cost.agreement:.1f} % of {cost.clips} clips answered as in float32; divergence {cost.divergence:.1e} "
+            f"{cost.agreement:.1f} %{_interval(cost)} of {cost.clips} clips answered as in float32; divergence "
+            f"{cost.divergence:.1e} "
             f"bits, at most {cost.worst_divergence:.1e}; UAR {cost.uar_int8:.1f} % (float32 {cost.uar:.1f}), "
             f"WAR {cost.war_int8:.1f} % ({cost.war:.1f})"
         )
@@ -78,6 +81,17 @@ def _describe_calibration(calibration: Calibration | None) -> list[tuple[str, st
         off = ", ".join(f"{part} {100 * error:.1f} %" for part, error in calibration.features.items())
         rows.append(("INT8 features", f"off, in the worst lighting: {off}"))
     return rows
+
+
+def _interval(cost: Cost) -> str:
+    if cost.agreement_low is None or cost.agreement_high is None:
+        return ""
+    return f" ({cost.agreement_low:.1f} to {cost.agreement_high:.1f}, {cost.volunteers} volunteers)"
+
+
+def _by_encoder(calibration: Calibration) -> str:
+    counts = Counter(name.partition(".")[0] for name in calibration.float_layers)
+    return ": " + ", ".join(f"{part} {counts[part]}" for part in ENCODERS) if counts else ""
 
 
 def _describe_modalities(modalities: Modalities | None) -> list[tuple[str, str]]:
