@@ -19,7 +19,7 @@ from canthus.bundle import write_bundle
 from canthus.engine import Engine
 from canthus.errors import ExportError
 from canthus.manifest import Manifest
-from canthus.parts import HEAD, PARTS, member, signature
+from canthus.parts import ENCODERS, HEAD, PARTS, member, signature
 from canthus.verify import TOLERANCE
 from canthus.whole_file import why_unwritable
 from canthus_calibration.page import write_page
@@ -30,7 +30,7 @@ from canthus_exporter.folded_runtime import folded_runtime
 from canthus_exporter.golden import make_golden
 from canthus_exporter.int8 import Int8, to_int8
 from canthus_exporter.parity import verify_float16, verify_float32
-from canthus_exporter.trace import trace
+from canthus_exporter.trace import trace, with_weights
 from canthus_exporter.trained_on import trained_on
 from canthus_model.checkpoint import load_network
 from canthus_model.config import EVENT, FRAME
@@ -181,9 +181,13 @@ def _manifest(checkpoint: Path, facts: Facts, parameters: int, precision: str) -
 
 def _trace(parts: nn.ModuleDict, features: int, image_size: tuple[int, int]) -> dict[str, onnx.ModelProto]:
     batch = torch.export.Dim("batch", min=1)
-    graphs = {}
+    graphs: dict[str, onnx.ModelProto] = {}
     for part in PARTS:
         names = signature(part)
+        # The encoders are built alike: to trace one of them takes seconds, to give its graph other weights nothing.
+        if part != HEAD and graphs and (alike := with_weights(graphs[ENCODERS[0]], parts[part])):
+            graphs[part] = alike
+            continue
         # Each example is a tensor of its own: one given twice would be traced as one input.
         examples = [
             torch.zeros(2, features) if part == HEAD else torch.zeros(2, *image_size, dtype=torch.uint8)

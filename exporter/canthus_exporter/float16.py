@@ -43,7 +43,7 @@ class Float16Encoder(nn.Module):
 
     def __init__(self, encoder: FoldedEncoder, name: str) -> None:
         super().__init__()
-        self.mean = encoder.mean
+        self.register_buffer("mean", encoder.mean)
         layers = nn.ModuleDict({"conv1": encoder.conv1, "blocks": encoder.blocks, "fc": encoder.fc})
         layers = copy.deepcopy(layers)
         layers["conv1"].weight.data /= _GREY

@@ -56,7 +56,7 @@ class FoldedEncoder(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         resnet, normalisation = encoder.resnet, encoder.normalisation
-        self.mean = 255 * normalisation.mean
+        self.register_buffer("mean", torch.tensor(255 * normalisation.mean))
         self.conv1 = fold_batch_norm(resnet.conv1, resnet.bn1)
         grey = self.conv1.weight.double().sum(1, keepdim=True) / (255 * normalisation.std)
         self.conv1.weight.data = grey.float()

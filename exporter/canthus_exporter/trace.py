@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import onnx
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from canthus_exporter.operators import add_function_bodies, custom_translation_table
@@ -33,3 +34,23 @@ def trace(
     add_function_bodies(model, max_tokens)
     onnx.checker.check_model(model)
     return model
+
+
+def with_weights(model: onnx.ModelProto, module: nn.Module) -> onnx.ModelProto | None:
+    """The graph of one module with the weights of another one that is built alike.
+
+    Whether it was built alike isn't known here: what comes out must be compared with what the module computes.
+
+    Returns:
+        None where a weight of the module isn't in the graph by its name, for instance since it was equal to another
+        one in the module that was traced.
+    """
+    weights = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    held = {initializer.name: initializer for initializer in copy.graph.initializer}
+    if not weights.keys() <= held.keys():
+        return None
+    for name, weight in weights.items():
+        held[name].CopyFrom(numpy_helper.from_array(weight.detach().cpu().numpy(), name))
+    return copy

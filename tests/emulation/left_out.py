@@ -39,6 +39,7 @@ LEFT_OUT = {
     "test_synthesize_recording.py": RENDERS,
     "test_synthesize_sensor.py": RENDERS,
     "test_tensorrt_build.py": "TensorRT-RTX has no package for 64-bit Arm",
+    "test_trace.py": TORCH,
     "test_train.py": TORCH,
     "test_train_command.py": TORCH,
     "test_train_losses.py": TORCH,
