@@ -31,10 +31,9 @@ from canthus_exporter.golden import make_golden
 from canthus_exporter.int8 import Int8, to_int8
 from canthus_exporter.parity import verify_float16, verify_float32
 from canthus_exporter.trace import trace, with_weights
-from canthus_exporter.trained_on import trained_on
+from canthus_exporter.trained_on import TrainedOn, trained_on
 from canthus_model.checkpoint import load_network
 from canthus_model.config import EVENT, FRAME
-from canthus_model.facts import Facts
 from canthus_model.steps import Steps
 
 
@@ -88,7 +87,6 @@ def export(
             raise ExportError(f"{path}: is what is to be exported, and would be overwritten; give another output")
     facts = trained_on(checkpoint, annotation, image_size, steps.note)
     if int8:
-        assert facts.labels is not None
         int8.check(facts.labels)
     exported = _folded(checkpoint, weights, facts, steps, float16=float16)
     gc.collect()  # cycles of torch.export hold the network, and with it the checkpoint
@@ -112,13 +110,12 @@ def export(
 def _folded(
     checkpoint: Path,
     weights: str | None,
-    facts: Facts,
+    facts: TrainedOn,
     steps: Steps,
     *,
     float16: bool,
 ) -> Exported:
     """The folded network, in float32 or with its encoders in float16, traced and verified."""
-    assert facts.image_size is not None
     image_size = facts.image_size
     with steps.step("load") as step:
         network = load_network(checkpoint, image_size, weights, steps.warn)
@@ -150,10 +147,8 @@ def _folded(
     return replace(exported, manifest=replace(manifest, parity=parity))
 
 
-def _manifest(checkpoint: Path, facts: Facts, parameters: int, precision: str) -> Manifest:
+def _manifest(checkpoint: Path, facts: TrainedOn, parameters: int, precision: str) -> Manifest:
     """Without what is measured."""
-    assert facts.labels is not None and facts.image_size is not None
-    assert facts.window_us is not None and facts.span_us is not None
     packages = {package.__name__: str(package.__version__) for package in (torch, onnx, onnxruntime)}
     return Manifest(
         labels=facts.labels,

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from canthus.errors import ExportError
 from canthus_model.checkpoint import read_facts
 from canthus_model.config import SPAN_US, WINDOW_US, NetworkConfig
-from canthus_model.facts import Facts
 from canthus_model.see.annotation import read_labels
+
+
+class TrainedOn(NamedTuple):
+    """What `Facts` tells, of which here nothing is missing; the attributes are its."""
+
+    image_size: tuple[int, int]
+    labels: tuple[str, ...]
+    window_us: int
+    span_us: int
 
 
 def trained_on(
@@ -17,8 +26,8 @@ def trained_on(
     annotation: Path | str | None,
     image_size: tuple[int, int] | None,
     tell: Callable[[str], None],
-) -> Facts:
-    """All facts, of which none is missing.
+) -> TrainedOn:
+    """What an export has to know, from who knows it.
 
     Args:
         annotation: an annotation file, whose labels are the class order; None to take the checkpoint's.
@@ -31,10 +40,9 @@ def trained_on(
         ExportError: one of them contradicts the checkpoint, or nobody says what the labels are.
     """
     known = read_facts(checkpoint)
-    return Facts(
+    return TrainedOn(
         _image_size(checkpoint, known.image_size, image_size, tell),
         _labels(checkpoint, known.labels, annotation),
-        known.normalisation,
         known.window_us or WINDOW_US,
         known.span_us or SPAN_US,
     )

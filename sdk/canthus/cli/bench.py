@@ -18,9 +18,8 @@ from canthus.bench.report import page
 from canthus.bench.settings import Settings, parse_duration, parse_percent
 from canthus.bench.summary import compared, load, milliseconds, summary
 from canthus.bench.tally import Snapshot
-from canthus.cli.camera_option import add_camera_option
+from canthus.cli.camera_options import add_camera_options, view_of
 from canthus.cli.engine_options import add_engine_options, tell_backend
-from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import BenchError
 from canthus.sources.faulty import FAULTS
 from canthus.whole_file import whole_file
@@ -53,8 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     every = ",".join(FAULTS)
     parser.add_argument("--faults", nargs="?", const=every, metavar="KINDS", help=f"put in, of {every} (default: all)")
     parser.add_argument("--deadline", default="100ms", help="a later answer is a miss (default: 100ms)")
-    add_camera_option(parser)
-    add_view_options(parser)
+    add_camera_options(parser)
     add_engine_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures; a later run's baseline")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with plots (HTML)")

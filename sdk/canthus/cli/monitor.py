@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import canthus
-from canthus.cli.camera_option import add_camera_option
+from canthus.cli.camera_options import add_camera_options, view_of
 from canthus.cli.engine_options import add_engine_options, tell_backend
-from canthus.cli.view_options import add_view_options, view_of
 from canthus.engine import Engine
 from canthus.errors import SourceError, ViewError
 from canthus.monitor.monitor import Monitor
@@ -51,8 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--setup", type=Path, metavar="FILE", help="set up how the camera is mounted, and write it there"
     )
-    add_camera_option(parser)
-    add_view_options(parser)
+    add_camera_options(parser)
     add_engine_options(parser)
 
 

@@ -10,9 +10,8 @@ from contextlib import closing
 import numpy as np
 
 import canthus
-from canthus.cli.camera_option import add_camera_option
+from canthus.cli.camera_options import add_camera_options, view_of
 from canthus.cli.engine_options import add_engine_options, tell_backend
-from canthus.cli.view_options import add_view_options, view_of
 from canthus.errors import SourceError
 from canthus.expression import Expression
 from canthus.live.health import Health
@@ -33,9 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an AEDAT4 recording; a SEE sequence folder (SEE/frame/LABEL/NAME); camera: iniVation's on USB, until "
         "Ctrl-C; or tcp://HOST:PORT,PORT: the events' and the frames' stream of dv-processing",
     )
-    add_camera_option(parser)
+    add_camera_options(parser)
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
-    add_view_options(parser)
     add_engine_options(parser)
 
 

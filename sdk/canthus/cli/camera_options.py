@@ -1,4 +1,4 @@
-"""The options of every command that reads a camera: how it is mounted."""
+"""The options of every command that reads recordings or cameras: which camera, and how it is mounted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from canthus.errors import ViewError
 from canthus.view import View
 
 
-def add_view_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --view, --roi, --rotate and --mirror."""
+def add_camera_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --camera, --view, --roi, --rotate and --mirror."""
+    parser.add_argument(
+        "--camera",
+        metavar="NAME",
+        help="which, of a recording of several cameras, or of several on USB (by serial number); they are named if you "
+        "leave it out",
+    )
     options = parser.add_argument_group(
         "how the camera is mounted", "The roi is cut out, then mirrored, then rotated. Default: upright, the middle."
     )
