@@ -11,6 +11,7 @@ from canthus.errors import DataSetError
 from canthus_model.see.annotation import Entry, Problems, read_annotation
 
 ANNOTATION = "emotion.json"
+_KINDS = ("frame", "event")  # folders of images
 _ENDINGS = (".jpg", ".JPG", ".jpeg", ".JPEG")
 _START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
 
@@ -75,8 +76,8 @@ def open_see(
     for who decodes all of them next. `report` is called with the sequences looked at and their number.
 
     Raises:
-        DataSetError: no data set, no sequence of this subset; images missing or cut off, an annotation that
-            can't be used: all are counted, the first ones named.
+        DataSetError: no data set, or one of frames or events alone; no sequence of this subset; images missing or
+            cut off, an annotation that can't be used: all are counted, the first ones named.
     """
     root = Path(root)
     if not root.is_dir():
@@ -99,14 +100,23 @@ class _Folders:
     """Folders of sequences. SEE's own instructions spell a label's folder `neutraL`: case is no matter."""
 
     def __init__(self, root: Path) -> None:
-        self._labels = {
-            kind: {folder.name.lower(): folder for folder in _list(root / kind)} for kind in ("frame", "event")
-        }
+        if len(there := [kind for kind in _KINDS if (root / kind).is_dir()]) == 1:
+            raise DataSetError(_of_one_modality(root, there[0]))
+        self._labels = {kind: {folder.name.lower(): folder for folder in _list(root / kind)} for kind in _KINDS}
         self._root = root
 
     def of(self, kind: str, entry: Entry) -> Path:
         label = self._labels[kind].get(entry.label.lower(), self._root / kind / entry.label)
         return label / entry.name
+
+
+def _of_one_modality(root: Path, kind: str) -> str:
+    here, not_here = ("frames", "event images") if kind == "frame" else ("event images", "frames")
+    missing = next(other for other in _KINDS if other != kind)
+    return (
+        f"{root}: has {here} but no {not_here}, no folder {missing}/; the network joins both, and is trained and "
+        "evaluated on both: give a data set that has them"
+    )
 
 
 def _list(folder: Path) -> Iterable[Path]:
