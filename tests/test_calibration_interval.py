@@ -16,6 +16,10 @@ def test_an_interval_is_wilsons(hits, clips):
     assert share_between(hits / clips, clips) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
+def test_none_and_all_are_in_their_intervals():
+    assert all(share_between(1.0, clips)[1] == 1 and share_between(0.0, clips)[0] == 0 for clips in range(1, 100))
+
+
 @pytest.mark.parametrize("share, goal", [(1.0, 0.99), (0.995, 0.99), (0.9, 0.5)])
 def test_as_many_clips_as_it_takes_show_it(share, goal):
     clips = clips_to_show(share, goal)

@@ -40,7 +40,8 @@ def share_between(share: float, clips: float) -> tuple[float, float]:
     square = _DEVIATIONS**2 / clips
     middle = share + square / 2
     half = math.sqrt(square * (share * (1 - share) + square / 4))
-    return max((middle - half) / (1 + square), 0.0), min((middle + half) / (1 + square), 1.0)
+    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
+    return low if share > 0 else 0.0, high if share < 1 else 1.0  # which sums of floats only come near
 
 
 def clips_to_show(share: float, goal: float) -> float:
