@@ -189,6 +189,7 @@ def _trace(parts: nn.ModuleDict, features: int, image_size: tuple[int, int]) -> 
             for _ in names[0]
         ]
         graphs[part] = trace(parts[part], examples, *names, dynamic_shapes=[{0: batch} for _ in examples])
+        onnx.checker.check_model(graphs[part])
     return graphs
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import onnx
 import torch
-from torch import Tensor, nn
+from onnxscript import opset20
+from torch import nn
+
+from canthus.errors import ExportError
+from canthus_exporter.capture import capture, quiet
+from canthus_exporter.cause import explain
+from canthus_exporter.free_axes import asked, name_axes
 
 OPSET = 20
 """Has Gelu and LayerNormalization as operators; TensorRT's parser knows all of it."""
@@ -19,7 +24,7 @@ OPSET = 20
 
 def torch_to_onnx(
     module: nn.Module,
-    inputs: Sequence[Tensor],
+    inputs: Sequence[Any],
     input_names: Sequence[str] | None,
     output_names: Sequence[str] | None,
     dynamic_shapes: Any,
@@ -33,21 +38,27 @@ def torch_to_onnx(
         input_names, output_names: what the graph calls them, in order; None leaves that to PyTorch.
         dynamic_shapes: the axes that stay free, as `torch.export.export` takes them.
         translations: of PyTorch's operators to canthus's, a `custom_translation_table`.
+
+    Raises:
+        ExportError: PyTorch can't trace the module, or ONNX has nothing for one of its operators; says where.
     """
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx"):
+    with warnings.catch_warnings(), _silence(), quiet("torch.onnx"):
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            tuple(inputs),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=input_names,
-            output_names=output_names,
-            dynamic_shapes=dynamic_shapes,
-            custom_translation_table=dict(translations),
-            verbose=False,
-        )
+        captured = capture(module, inputs, dynamic_shapes)
+        try:
+            program = torch.onnx.export(
+                captured,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=input_names,
+                output_names=output_names,
+                custom_translation_table={torch.ops.aten.sort.stable: _sort, **translations},
+                verbose=False,
+            )
+        except Exception as error:  # PyTorch's have no base of their own
+            raise ExportError(f"PyTorch can't write the network as ONNX: {explain(error, captured)}") from error
     model = program.model_proto
+    name_axes(model, captured, asked(module, inputs, dynamic_shapes))
     for initializer in program.model.graph.initializers.values():
         initializer.const_value = None  # PyTorch keeps its newest graph for ever; the weights it needn't
     _strip_notes(model)
@@ -71,10 +82,13 @@ def _strip_notes(model: onnx.ModelProto) -> None:
 
 
 @contextlib.contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    level = logging.getLogger(logger).level
-    logging.getLogger(logger).setLevel(logging.ERROR)
-    try:
+def _silence() -> Iterator[None]:
+    """PyTorch prints graphs that it gives up; the error says what matters."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
-    finally:
-        logging.getLogger(logger).setLevel(level)
+
+
+def _sort(x, stable=False, dim=-1, descending=False):  # type: ignore
+    """ONNX's TopK keeps the order of equal values: it is stable, whether or not that is asked for."""
+    size = opset20.Gather(opset20.Shape(x), opset20.Constant(value_ints=[dim]))
+    return opset20.TopK(x, size, axis=dim, largest=int(descending), sorted=1)

@@ -45,7 +45,7 @@ class Mamba(nn.Module):
         init_layer_scale: what a factor for each of the answer's features starts from; None for no such factor.
 
     Raises:
-        ExportError: the kind of bidirectional block isn't one of these.
+        ExportError: there is another argument, or the kind of bidirectional block isn't one of these.
     """
 
     def __init__(
@@ -71,8 +71,14 @@ class Mamba(nn.Module):
         init_layer_scale: float | None = None,
         *,
         bimamba: bool = False,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        if unknown:
+            raise ExportError(
+                f"Mamba: canthus doesn't know the argument {', '.join(unknown)}; put the fork of mamba_ssm that has it "
+                "on Python's path, and it is used as it is"
+            )
         kinds = ("none", "v1", "v2")
         if (bimamba_type or "none") not in kinds:
             raise ExportError(

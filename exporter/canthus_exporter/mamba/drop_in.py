@@ -18,9 +18,9 @@ def drop_in(also: Also = ()) -> Iterator[None]:
     `transformers` and `mambapy` are known, too.
 
     Args:
-        also: scans of your own, as "package.module.function" or "package.module.Class.method". A sequence of names: they
-            are called as `selective_scan_fn` is; each argument is understood by the name that your function has for it.
-            A mapping: what to call instead, with the same arguments (a method's object, too, is the first).
+        also: scans of your own, as "package.module.function" or "package.module.Class.method". A sequence of names:
+            they are called as `selective_scan_fn` is; each argument is understood by the name that your function has
+            for it. A mapping: what to call instead, with the same arguments (a method's object, too, is the first).
 
     Raises:
         ExportError: there is no such function.

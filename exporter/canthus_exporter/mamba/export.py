@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from canthus.errors import ExportError
+from canthus.errors import EngineError, ExportError
 from canthus.operators import library_path
-from canthus.runtimes.onnxruntime import open_session
-from canthus.whole_file import whole_file
+from canthus.runtimes.onnxruntime import first_line, open_session
+from canthus.whole_file import why_unwritable
+from canthus_exporter.cause import explain
+from canthus_exporter.free_axes import Axes, asked, check_free, other_sizes
 from canthus_exporter.mamba.drop_in import drop_in
+from canthus_exporter.mamba.file import written
+from canthus_exporter.mamba.float64 import in_float64
+from canthus_exporter.mamba.judge import Arrays, judge
+from canthus_exporter.mamba.loops import Watch
+from canthus_exporter.mamba.places import Also
+from canthus_exporter.mamba.values import bfloat16_error, copied, outputs_of, tensors_in
 from canthus_exporter.trace import trace
+
+_SAME = 1e-4
+"""Of a network's outputs that differ by rounding only, relative to their largest magnitude."""
 
 
 @dataclass(frozen=True)
@@ -41,106 +52,172 @@ class Exported:
 
 def export(
     module: nn.Module,
-    args: Sequence[Tensor],
+    args: Sequence[Any],
     path: Path | str,
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     dynamic_shapes: Any = None,
     max_tokens: int | None = None,
-    also: Sequence[str] = (),
+    also: Also = (),
     tolerance: float = 1e-4,
 ) -> Exported:
     """Export a network that calls `mamba_ssm`'s functions, or some shaped like them, as one portable ONNX file.
 
     Every selective scan becomes a `canthus::SelectiveScan` node, which is a function of standard operators: any ONNX
     runtime runs it. Where canthus's library is registered, its kernel does, many times faster. The file is written only
-    if ONNX Runtime computes from it what PyTorch does, both ways.
+    if ONNX Runtime computes from it what PyTorch does, both ways; and in a second size, where axes stay free. Where the
+    network can be run as it is, without canthus's functions in it, it must compute the same with them.
+
+    Weights of more than 2 GB go into a file beside, with `.data` behind its name.
 
     Args:
-        module: on the CPU, in evaluation mode.
-        args: example inputs.
+        module: on the CPU, in evaluation mode. It returns tensors, nested in sequences and mappings, None among them.
+        args: example inputs: tensors, nested likewise; what isn't a tensor is fixed in the file.
         path: the `.onnx` file to write.
         input_names, output_names: what to call them; PyTorch's names otherwise.
         dynamic_shapes: axes that are to stay free, as `torch.export.export` takes them.
         max_tokens: the most tokens that will ever come, if the axis of the tokens is free.
-        also: functions of your own that are called as `selective_scan_fn` is, as "package.module.function".
-        tolerance: largest difference allowed, relative to an output's largest magnitude.
+        also: scans of your own, as `drop_in` takes them.
+        tolerance: largest difference from PyTorch allowed, relative to an output's largest magnitude. A larger one is
+            allowed if the file is at most twice as far from float64 as PyTorch itself is.
 
     Raises:
         ExportError: it can't be exported, it computes something else, or the file can't be written.
     """
     path = Path(path)
     _check(module, args, path)
-    with drop_in(also), torch.inference_mode():
-        expected = _arrays(module(*(_copy(args))))
-    try:
-        with drop_in(also):
-            model = trace(module, _copy(args), input_names, output_names, dynamic_shapes, max_tokens)
-    except ExportError:
-        raise
-    except Exception as error:  # PyTorch's have no base of their own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ExportError(f"{path.name}: PyTorch can't export the network ({reason})") from error
+    axes = asked(module, args, dynamic_shapes) if dynamic_shapes else [{} for _ in tensors_in(args)]
+    expected = _answers(module, args, also)
+    with drop_in(also):
+        try:
+            model = trace(module, copied(args), input_names, output_names, dynamic_shapes, max_tokens)
+        except ExportError as error:
+            raise ExportError(f"{path.name}: {error}") from error
     inputs, outputs = ([value.name for value in values] for values in (model.graph.input, model.graph.output))
-    feed = dict(zip(inputs, (array.numpy() for array in _copy(args)), strict=True))
     if len(outputs) != len(expected):
         raise ExportError(f"{path.name}: {len(expected)} tensors are returned and the graph has {len(outputs)} outputs")
-    difference = {
-        name: _difference(_run(model, path.name, feed, library), expected)
-        for name, library in (("with the library", library_path()), ("without", None))
-    }
-    for name, value in difference.items():
-        if not value <= tolerance:
-            raise ExportError(
-                f"{path.name}: {name}, ONNX Runtime's outputs are up to {value:.3g} of their magnitude away from "
-                f"PyTorch's, more than {tolerance:g}; nothing was written"
-            )
-    _write(path, model)
+    check_free(model, axes)
     scans = sum(node.op_type == "SelectiveScan" for node in model.graph.node)
+    with written(model, path) as partial:
+        del model
+        difference = _verify(module, args, expected, partial, also, tolerance)
+        for resized, expected in _in_other_sizes(module, args, axes, also) if any(axes) else ():
+            other = _verify(module, resized, expected, partial, also, tolerance)
+            difference = {way: max(value, other[way]) for way, value in difference.items()}
     return Exported(path, tuple(inputs), tuple(outputs), scans, difference)
 
 
-def _check(module: nn.Module, args: Sequence[Tensor], path: Path) -> None:
+def _check(module: nn.Module, args: Sequence[Any], path: Path) -> None:
     if not path.parent.is_dir():
         raise ExportError(f"{path}: there is no folder {path.parent}; make it first")
-    tensors = [*module.parameters(), *module.buffers(), *args]
+    if why := why_unwritable(path):
+        raise ExportError(f"{path}: {why}")
+    tensors = [*module.parameters(), *module.buffers(), *tensors_in(args)]
     elsewhere = {str(tensor.device) for tensor in tensors} - {"cpu"}
     if elsewhere:
         raise ExportError(f"the network or its inputs are on {', '.join(sorted(elsewhere))}; call .cpu() on them first")
+    if any(tensor.dtype == torch.bfloat16 for tensor in tensors):
+        raise bfloat16_error("its parameters or inputs")
     if module.training:
         raise ExportError("the network is in training mode; call .eval() on it first")
 
 
-def _copy(args: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Of a streaming network's states, which it replaces in place."""
-    return tuple(tensor.detach().clone() for tensor in args)
+def _answers(module: nn.Module, args: Sequence[Any], also: Also) -> Arrays:
+    """What PyTorch computes with canthus's functions: what it computes without, where it can."""
+    try:
+        with torch.inference_mode():
+            by_itself = outputs_of(module(*copied(args)))
+    except Exception:  # it has functions for a GPU; if it has another fault, the next try will tell
+        by_itself = None
+    watch = Watch()
+    try:
+        with drop_in(also), torch.inference_mode(), watch:
+            returned = module(*copied(args))
+    except ExportError:
+        raise
+    except Exception as error:  # anything may be wrong with a network
+        raise ExportError(
+            f"PyTorch can't run the network on a CPU: {explain(error)}; if that is in a scan of its own, name its "
+            "function: also=['package.module.function']"
+        ) from error
+    expected = outputs_of(returned)
+    if watch.loop and not watch.scans:
+        where, steps = watch.loop
+        raise ExportError(
+            f"no selective scan was found, and {steps} tokens are taken one by one ({where}): each would be written "
+            "down by itself. If that is the scan, name its function: also=['package.module.function']"
+        )
+    if by_itself is not None:
+        what = "with canthus's functions in the place of the network's own, its outputs are"
+        judge(what, expected, by_itself, _float64(module, args), _SAME)
+    return expected
 
 
-def _arrays(outputs: Any) -> list[Any]:
-    found = [outputs] if isinstance(outputs, Tensor) else outputs
-    if not isinstance(found, Iterable) or not all(isinstance(one, Tensor) for one in found):
-        raise ExportError("the network must return a tensor or a tuple of tensors")
-    return [one.numpy() for one in found]
+def _float64(module: nn.Module, args: Sequence[Any], also: Also | None = None) -> Callable[[], Arrays | None]:
+    """What the network computes in float64, with canthus's functions if `also` isn't None; once, when it is asked."""
+
+    @functools.cache
+    def compute() -> Arrays | None:
+        if also is None:
+            returned = in_float64(module, copied(args))
+        else:
+            with drop_in(also):
+                returned = in_float64(module, copied(args))
+        return None if returned is None else outputs_of(returned)
+
+    return compute
 
 
-def _run(model: onnx.ModelProto, name: str, feed: dict[str, Any], library: Path | None) -> list[Any]:
-    outputs: list[Any] = open_session(name, model.SerializeToString(), 1, library).run(None, feed)
+def _verify(
+    module: nn.Module, args: Sequence[Any], expected: Arrays, path: Path, also: Also, tolerance: float
+) -> dict[str, float]:
+    truth, difference = _float64(module, args, also), {}
+    for way, library in (("with the library", library_path()), ("without", None)):
+        what = f"{path.name}: for inputs of {_shapes(args)}, {way}, ONNX Runtime's outputs are"
+        difference[way] = judge(what, _run(path, args, library), expected, truth, tolerance)
+    return difference
+
+
+def _run(path: Path, args: Sequence[Any], library: Path | None) -> list[np.ndarray]:
+    try:
+        session = open_session(path.name, path, 1, library)
+    except EngineError as error:
+        raise ExportError(f"{error}; nothing was written") from error
+    names = [value.name for value in session.get_inputs()]
+    feed = dict(zip(names, (tensor.numpy() for tensor in tensors_in(copied(args))), strict=True))
+    try:
+        outputs: list[np.ndarray] = session.run(None, feed)
+    except Exception as error:  # ONNX Runtime's exceptions share no base but this one
+        raise ExportError(
+            f"{path.name}: ONNX Runtime fails in it ({first_line(error)}); nothing was written"
+        ) from error
     return outputs
 
 
-def _difference(found: list[Any], expected: list[Any]) -> float:
-    differences = [
-        float(np.abs(one.astype(np.float64) - other).max() / max(float(np.abs(other).max()), 1e-30))
-        for one, other in zip(found, expected, strict=True)
-        if other.size
-    ]
-    return max(differences, default=0.0)
+def _in_other_sizes(module: nn.Module, args: Sequence[Any], axes: Axes, also: Also) -> list[tuple[Any, Arrays]]:
+    """Inputs of another size along free axes, and of the smallest, that PyTorch takes; and its answers.
+
+    Raises:
+        ExportError: it takes none.
+    """
+    *others, smallest = other_sizes(list(args), axes)
+    reason, found = "no other size is allowed", []
+    for resized in [*others, smallest]:
+        if found and resized is not smallest:
+            continue
+        try:
+            with drop_in(also), torch.inference_mode():
+                found.append((resized, outputs_of(module(*copied(resized)))))
+        except Exception as error:  # any that a network may raise
+            reason = f"inputs of {_shapes(resized)}: {explain(error)}"
+    if not found:
+        raise ExportError(
+            f"axes are to stay free, and PyTorch runs the network in no other size ({reason}); leave them out of "
+            "dynamic_shapes"
+        )
+    return found
 
 
-def _write(path: Path, model: onnx.ModelProto) -> None:
-    try:
-        with whole_file(path) as partial:
-            partial.write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise ExportError(f"{path}: can't be written ({error.strerror})") from error
+def _shapes(args: Any) -> str:
+    return ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(args))

@@ -40,8 +40,8 @@ def take_places(stack: ExitStack, own: Sequence[ModuleType], also: Also) -> None
 
     Args:
         own: modules of `stand_ins.MODULES` that are their makers' own.
-        also: names of functions or methods that are called as `selective_scan_fn` is, by whatever names of arguments; or
-            by such names what is to be called instead, with the same arguments.
+        also: names of functions or methods that are called as `selective_scan_fn` is, by whatever names of arguments;
+            or by such names what is to be called instead, with the same arguments.
 
     Raises:
         ExportError: there is no such function.

@@ -14,6 +14,8 @@ from canthus.imports import importing
 from canthus.parts import HEAD, member, signature
 from canthus.runtimes import Encoder, Floats, Head, Images
 
+_NOWHERE = "/nonexistent"
+
 
 class OnnxRuntime:
     """A session for each part.
@@ -76,21 +78,33 @@ def check_signature(part: str, takes: Sequence[str], gives: Sequence[str]) -> No
 
 
 def open_session(
-    name: str, graph: bytes, threads: int, operators: Path | None, *, as_written: bool = False, in_float32: bool = False
+    name: str,
+    graph: bytes | Path,
+    threads: int,
+    operators: Path | None,
+    *,
+    as_written: bool = False,
+    in_float32: bool = False,
 ) -> Any:
     """An `onnxruntime.InferenceSession` for a graph, which errors call `name`, on the CPU.
+
+    A graph that is a file may have weights in others beside it.
 
     Raises:
         EngineError: ONNX Runtime is not installed, or the graph is none that it can run.
     """
     with importing("onnxruntime", "pip install --upgrade 'canthus[cpu]'", EngineError):
         import onnxruntime
-    options = session_options(threads, operators, as_written=as_written, in_float32=in_float32)
+    weights = str(graph.parent) if isinstance(graph, Path) else _NOWHERE
+    options = session_options(threads, operators, as_written=as_written, in_float32=in_float32, weights=weights)
     try:
         # This one lets rounding to 8 bits do what a ReLU does, and so takes the ReLU away.
         without = ["ReluQuantRewrite"] if in_float32 else None
         return onnxruntime.InferenceSession(
-            graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=without
+            str(graph) if isinstance(graph, Path) else graph,
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=without,
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
         version = onnxruntime.__version__
@@ -102,8 +116,17 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def session_options(threads: int, operators: Path | None, *, as_written: bool = False, in_float32: bool = False) -> Any:
+def session_options(
+    threads: int,
+    operators: Path | None,
+    *,
+    as_written: bool = False,
+    in_float32: bool = False,
+    weights: str = _NOWHERE,
+) -> Any:
     """`onnxruntime.SessionOptions` for any of a bundle's graphs; the arguments are those of `OnnxRuntime`.
+
+    `weights` is a folder that a graph may name files in.
 
     INT8 gives the same answers on every processor. On an x86 without VNNI, ONNX Runtime would add the products of two
     8-bit weights in 16 bits, and saturate (onnxruntime#6004); there it is told to add in 32. Layers whose weights take
@@ -126,7 +149,7 @@ def session_options(threads: int, operators: Path | None, *, as_written: bool = 
     # Graphs were checked as ONNX: as something else they would be read unchecked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     # A graph is data from outside: it may name no other file to read weights from.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", weights)
     if not multiplies_int8_exactly():
         options.add_session_config_entry("session.x64quantprecision", "1")
     if operators is not None:

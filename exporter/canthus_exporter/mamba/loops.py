@@ -1,0 +1,59 @@
+"""Finds a loop over tokens, which tracing would write down step by step."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from canthus_exporter.cause import is_users, line_of
+
+_FEWEST = 8
+"""Steps that make a loop over tokens; over directions or heads there are fewer."""
+
+
+class Watch(TorchDispatchMode):
+    """While it lasts, counts selective scans, and sees whether tokens are taken one by one.
+
+    Attributes:
+        scans: how many there were.
+        loop: where the longest loop is, and how many steps it has; None without one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scans = 0
+        self.loop: tuple[str, int] | None = None
+        self._next: dict[tuple[str, int], int] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.canthus.selective_scan.default:
+            self.scans += 1
+        elif func is torch.ops.aten.select.int and not isinstance(args[0], nn.Parameter):
+            self._select(args[0].shape[args[1]], args[2])
+        elif func is torch.ops.aten.unbind.int:
+            self._found(args[0].shape[args[1] if len(args) > 1 else 0])
+        return func(*args, **(kwargs or {}))
+
+    def _select(self, size: int, index: int) -> None:
+        """All of an axis, one after another, by the same line."""
+        place = _place(), size
+        if index in (0, self._next.get(place)):
+            self._next[place] = index + 1
+            if index + 1 == size:
+                self._found(size)
+
+    def _found(self, steps: int) -> None:
+        if steps >= _FEWEST and steps > (self.loop[1] if self.loop else 0):
+            self.loop = _place(), steps
+
+
+def _place() -> str:
+    """The line of the user's that is running."""
+    frame = sys._getframe(1)
+    while frame.f_back and not is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+    return line_of(frame.f_code.co_filename, frame.f_lineno)
