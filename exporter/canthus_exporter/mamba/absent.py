@@ -6,6 +6,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -16,6 +17,8 @@ from canthus_exporter.mamba.stand_ins import MODULES, missing
 _PACKAGES = tuple(dict.fromkeys(name.partition(".")[0] for name in MODULES))
 _IN_TRITON = "mamba_ssm.ops"
 """The part of `mamba_ssm` that needs a GPU's compilers to be loaded; the rest is Python."""
+_ON_TRANSFORMERS = "mamba_ssm.utils"
+"""The part that generates texts, which needs another package, of a certain age."""
 
 
 @contextmanager
@@ -34,21 +37,34 @@ def standing_in() -> Iterator[list[ModuleType]]:
     own = [module for name in MODULES if not _is_in(name, broken) and (module := _import(name)) is not None]
     whole = _loaded(_PACKAGES)
     first, last = _Finder(broken), _Finder(_PACKAGES)
+    sys.meta_path.insert(0, first)
     try:
         if "mamba_ssm" in broken:
-            first.packages = [*(package for package in broken if package != "mamba_ssm"), _IN_TRITON]
-            sys.meta_path.insert(0, first)
-            if _import("mamba_ssm") is None:
-                _remove(_loaded(["mamba_ssm"]))
-                first.packages = broken
-        else:
-            sys.meta_path.insert(0, first)
+            _load_what_can_be(first)
         sys.meta_path.append(last)
         yield own
     finally:
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not first and finder is not last]
         _remove(_loaded(_PACKAGES).keys() - whole.keys())
         sys.modules.update({name: before[name] for name in before.keys() - whole.keys()})
+
+
+def _load_what_can_be(finder: _Finder) -> None:
+    """Let `finder` have as little in the place of `mamba_ssm` as is needed to load the rest."""
+    others = [package for package in finder.packages if package != "mamba_ssm"]
+    for needed in ([_IN_TRITON], [_IN_TRITON, _ON_TRANSFORMERS]):
+        finder.packages = [*others, *needed]
+        if _import("mamba_ssm") is not None:
+            return
+        _remove(_loaded(["mamba_ssm"]))
+    finder.packages = [*others, "mamba_ssm"]
+    there = importlib.machinery.PathFinder.find_spec("mamba_ssm")
+    if there is not None:
+        warnings.warn(
+            f"{there.origin} can't be loaded, so canthus's own Mamba takes its place; if yours is a fork that computes "
+            "something else, see why `import mamba_ssm` fails",
+            stacklevel=6,
+        )
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
