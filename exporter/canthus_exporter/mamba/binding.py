@@ -18,7 +18,7 @@ _SAME_NAMES = (
     ("D", "Ds"),
     ("z", "gate"),
     ("delta_bias", "dt_bias", "dt_projs_bias"),
-    ("delta_softplus", "dt_softplus"),
+    ("delta_softplus", "dt_softplus", "softplus"),
     ("return_last_state", "return_final_state", "output_final_state"),
 )
 """What people call the same argument of a scan."""

@@ -95,6 +95,22 @@ def selective_scan_fwd(
     return (y, states) if z is None else (y, states, y * F.silu(z))
 
 
+def selective_scan_without_gate_fwd(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    nrows: int = 1,
+    oflex: bool = True,
+) -> tuple[Tensor, ...]:
+    """As `selective_scan_fwd`, as VMamba's `selective_scan_cuda_core` and `selective_scan_cuda_oflex` have it."""
+    return selective_scan_fwd(u, delta, A, B, C, D, None, delta_bias, delta_softplus)
+
+
 def mamba_inner_fn(
     xz: Tensor,
     conv1d_weight: Tensor,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -82,7 +83,8 @@ class _Place:
     def taken_by(self, ours: Callable[..., Any]) -> AbstractContextManager[None]:
         """By a function of canthus's, whose arguments may have other names."""
         is_apply = isinstance(self.owner, type) and issubclass(self.owner, torch.autograd.Function)
-        signed = self.owner.forward if is_apply and self.member == "apply" else self.original
+        # `apply` takes what `forward` does behind its context.
+        signed = partial(self.owner.forward, None) if is_apply and self.member == "apply" else self.original
         return self.replaced_by(called_as(signed, self.name, ours))
 
     def replaced_by(self, ours: Callable[..., Any]) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""What canthus has in the place of `mamba_ssm`, `causal_conv1d` and `selective_scan_cuda`, by module and name."""
+"""What canthus has in the place of `mamba_ssm`, `causal_conv1d` and kernels in CUDA, by module and name."""
 
 from __future__ import annotations
 
@@ -84,6 +84,10 @@ def _missing(module: str, *names: str) -> dict[str, Any]:
 
 MODULES: dict[str, dict[str, Any]] = {
     "selective_scan_cuda": {"fwd": functions.selective_scan_fwd, **_missing("selective_scan_cuda", "bwd")},
+    **{
+        module: {"fwd": functions.selective_scan_without_gate_fwd, **_missing(module, "bwd")}
+        for module in ("selective_scan_cuda_core", "selective_scan_cuda_oflex")
+    },
     "causal_conv1d": CONVOLUTION,
     "causal_conv1d.causal_conv1d_interface": CONVOLUTION,
     "mamba_ssm": {
@@ -129,6 +133,3 @@ MODULES: dict[str, dict[str, Any]] = {
     "mamba_ssm.utils.torch": {"custom_fwd": torch.amp.custom_fwd, "custom_bwd": torch.amp.custom_bwd},
 }
 """Modules that may be imported, with all that they have."""
-
-NEED_A_GPU = ("selective_scan_cuda", "causal_conv1d", "mamba_ssm.ops")
-"""The parts that are in CUDA or Triton; the rest of `mamba_ssm` is Python."""
