@@ -1,6 +1,7 @@
 """What stands in for `mamba_ssm` where it isn't installed: norms, both directions, language models, and refusals."""
 
 import importlib
+import json
 
 import pytest
 import torch
@@ -244,3 +245,30 @@ def test_a_language_model_refuses_what_it_hasnt():
         create(16, ssm_cfg={"layer": "Mamba2"})
     with pytest.raises(ExportError, match="attention in layer 1 isn't supported"):
         create(16, attn_layer_idx=[1], layer_idx=1)
+
+
+def test_a_language_model_from_a_folder(tmp_path):
+    with drop_in():
+        from mamba_ssm import MambaLMHeadModel
+        from mamba_ssm.models.config_mamba import MambaConfig
+    config = MambaConfig(d_model=12, n_layer=1, vocab_size=16)
+    model = randomised(MambaLMHeadModel(config))
+    (tmp_path / "config.json").write_text(json.dumps(vars(config)))
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    tokens = torch.randint(16, (1, 5))
+    assert torch.equal(MambaLMHeadModel.from_pretrained(tmp_path).eval()(tokens).logits, model(tokens).logits)
+    with pytest.raises(ExportError, match=r"state-spaces/mamba: no folder .* canthus downloads nothing"):
+        MambaLMHeadModel.from_pretrained("state-spaces/mamba")
+    (tmp_path / "config.json").write_text('{"width": 12}')
+    with pytest.raises(ExportError, match=r"isn't a model of mamba_ssm's .*width"):
+        MambaLMHeadModel.from_pretrained(tmp_path)
+
+
+def test_blocks_of_both_versions():
+    """Before version 2 the norm was in the place of the perceptron."""
+    with drop_in():
+        from mamba_ssm.modules.block import Block as After
+        from mamba_ssm.modules.mamba_simple import Block as Before
+    before, after = Before(8, mamba.Mamba, nn.RMSNorm), After(8, mamba.Mamba, nn.Identity, nn.RMSNorm)
+    assert before.state_dict().keys() == after.state_dict().keys() and before.mlp is None
+    assert isinstance(before.norm, nn.RMSNorm)

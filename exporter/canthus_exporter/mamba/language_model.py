@@ -5,10 +5,13 @@ The same parameters, arguments and answers; fresh weights aren't initialised for
 
 from __future__ import annotations
 
+import json
+import pickle
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -103,6 +106,20 @@ class Block(nn.Module):
     def allocate_inference_cache(self, batch_size: int, max_seqlen: int, dtype: torch.dtype | None = None) -> Any:
         """Of the mixer."""
         return self.mixer.allocate_inference_cache(batch_size, max_seqlen, dtype)
+
+
+class BlockWithoutPerceptron(Block):
+    """The same as `mamba_ssm` had it before version 2, in `modules.mamba_simple`."""
+
+    def __init__(
+        self,
+        dim: int,
+        mixer_cls: Callable[[int], nn.Module],
+        norm_cls: Any = nn.LayerNorm,
+        fused_add_norm: bool = False,
+        residual_in_fp32: bool = False,
+    ) -> None:
+        super().__init__(dim, mixer_cls, nn.Identity, norm_cls, fused_add_norm, residual_in_fp32)
 
 
 def create_block(
@@ -210,6 +227,30 @@ class MambaLMHeadModel(nn.Module):
         )
         self.lm_head = nn.Linear(config.d_model, vocabulary, bias=False, device=device, dtype=dtype)
         self.tie_weights()
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name: Path | str, device: Any = None, dtype: Any = None
+    ) -> MambaLMHeadModel:
+        """From a folder that has `config.json` and `pytorch_model.bin`. Nothing is downloaded.
+
+        Raises:
+            ExportError: there is no such folder, or not that in it.
+        """
+        folder = Path(pretrained_model_name)
+        try:
+            config = MambaConfig(**json.loads((folder / "config.json").read_text()))
+            state = torch.load(folder / "pytorch_model.bin", map_location=device or "cpu", weights_only=True)
+        except OSError as error:
+            raise ExportError(
+                f"{folder}: no folder with config.json and pytorch_model.bin in it; canthus downloads nothing: fetch "
+                "the model first, and give its folder"
+            ) from error
+        except (TypeError, ValueError, pickle.UnpicklingError) as error:
+            raise ExportError(f"{folder}: isn't a model of mamba_ssm's ({error})") from error
+        model = cls(config, device=device, dtype=dtype)
+        model.load_state_dict(state)
+        return model
 
     def tie_weights(self) -> None:
         """The head's weights are the embedding's, if the configuration says so."""

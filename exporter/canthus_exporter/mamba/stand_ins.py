@@ -113,7 +113,7 @@ MODULES: dict[str, dict[str, Any]] = {
         **UPDATE,
         **NORMS,
         "Mamba": Mamba,
-        "Block": language_model.Block,
+        "Block": language_model.BlockWithoutPerceptron,
     },
     "mamba_ssm.modules.block": {"Block": language_model.Block},
     "mamba_ssm.modules.mlp": {"GatedMLP": language_model.GatedMLP},
