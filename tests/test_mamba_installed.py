@@ -90,14 +90,21 @@ def test_what_is_none_stays_none(tmp_path, monkeypatch):
             assert torch.fx.experimental._config.__doc__ != mamba.drop_in.__doc__
 
 
+@pytest.mark.parametrize("convolution", [{}, CAUSAL_CONV1D], ids=["without causal_conv1d", "with it"])
 @pytest.mark.parametrize("way", ["module", "attribute", "class", "partial", "closure"])
-def test_a_function_is_replaced_wherever_it_is_kept(way, tmp_path, monkeypatch):
-    with importable(tmp_path, monkeypatch, MAMBA_SSM, KEEPERS):
+def test_a_function_is_replaced_wherever_it_is_kept(way, convolution, tmp_path, monkeypatch):
+    with importable(tmp_path, monkeypatch, MAMBA_SSM, convolution, KEEPERS):
         from keepers import Keeper
 
         network, x = Keeper(way).eval(), torch.rand(1, 4, 6)
+        with drop_in():
+            pass  # loads what it needs
+        before = {
+            name: value for name, value in everything().items() if name.startswith(("mamba_ssm", "causal", "keep"))
+        }
         exported = mamba.export(network, (x,), tmp_path / "network.onnx")
         assert exported.scans == 1 and max(exported.difference.values()) < 1e-5
+        assert before.items() <= everything().items() and "mamba_ssm" in before
         with pytest.raises(RuntimeError, match="needs a GPU"):
             network(x)
 
