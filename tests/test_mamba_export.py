@@ -1,6 +1,7 @@
 """What `mamba.export` keeps: free axes, causes of errors, judgement by float64, weights beside, values of any kind."""
 
 import re
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from canthus import ExportError
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import open_session
 from canthus_exporter import mamba
-from canthus_exporter.mamba import file
+from canthus_exporter.mamba import bodies, file
 from canthus_exporter.mamba.float64 import in_float64
 from canthus_exporter.mamba.judge import difference
 
+export = sys.modules["canthus_exporter.mamba.export"]  # `mamba.export` is its function
 HERE = re.escape(__file__)
 
 
@@ -302,3 +304,45 @@ def test_sorting(stable, descending, tmp_path):
     free = ({1: Dim("n")},) if stable else None  # in another size some are equal
     exported = mamba.export(Sort().eval(), (x,), tmp_path / "network.onnx", dynamic_shapes=free)
     assert max(exported.difference.values()) == 0
+
+
+class Scans(nn.Module):
+    """Two scans of different kinds."""
+
+    def __init__(self):
+        super().__init__()
+        self.A, self.D, self.constant = (
+            nn.Parameter(-torch.rand(4, 3)),
+            nn.Parameter(torch.randn(4)),
+            torch.ones(4, 3),
+        )
+
+    def forward(self, x):
+        groups = x.unflatten(1, (2, 2)).repeat(1, 1, 2, 1)[:, :, :3]
+        y = mamba.selective_scan(x, x, self.A, groups, groups, self.D, x, self.D, True)
+        return mamba.selective_scan(y, x, self.A, self.constant, x[:, 1:])
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_without_the_memory_bodies_are_checked_apart(dynamic, tmp_path, monkeypatch):
+    args, path = (torch.randn(2, 4, 1500) if not dynamic else torch.randn(2, 4, 9),), tmp_path / "network.onnx"
+    options = {"dynamic_shapes": [{2: Dim("tokens", max=50)}], "max_tokens": 50} if dynamic else {}
+    network = Scans().eval()
+    monkeypatch.setattr(export, "free_memory", lambda: 100)
+    message = r"network\.onnx: for these inputs ONNX Runtime needs \S+ GB without the library, and 1e-07 are free"
+    with pytest.warns(UserWarning, match=message):
+        exported = mamba.export(network, args, path, **options)
+    assert 0 < exported.difference["without"] < 1e-5
+    body = bodies.difference_of_bodies(path, options.get("max_tokens"))
+    assert body == exported.difference["without"]
+    model = onnx.load(path)
+    for function in model.functions:  # a wrong body is found out
+        exp = next(node for node in function.node if node.op_type == "Exp")
+        exp.op_type = "Sigmoid"
+    onnx.save(model, path)
+    assert bodies.difference_of_bodies(path, options.get("max_tokens")) > 1e-2
+
+
+def test_memory_that_is_free():
+    assert 1e8 < bodies.free_memory() < 1e14
+    assert bodies.memory_of_body(16384 * 64 * 16) == pytest.approx(0.5e9, rel=0.1)

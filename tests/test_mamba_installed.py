@@ -48,9 +48,7 @@ def everything():
     """Which object every name of every module is, and how functions are called."""
     return {
         name: {
-            member: (id(value), id(value.__code__), vars(value).copy())
-            if isinstance(value, FunctionType)
-            else id(value)
+            member: (id(value), id(value.__code__), vars(value).copy()) if type(value) is FunctionType else id(value)
             for member, value in list(vars(module).items())
         }
         for name, module in list(sys.modules.items())
@@ -167,3 +165,16 @@ def test_one_inside_another(tmp_path, monkeypatch):
             network(x)
         with pytest.raises(RuntimeError, match="needs a GPU"):
             network(x)
+
+
+def test_a_replaced_function_in_code_that_is_read(tmp_path, monkeypatch):
+    """Where a size is said as a number, PyTorch reads the network's code instead of running it."""
+    whole = KEEPERS["keepers.py"].replace("B = x[:, :3]", "x = x.reshape(int(x.shape[0]), 4, -1); B = x[:, :3]")
+    with importable(tmp_path, monkeypatch, MAMBA_SSM, {"keepers.py": whole}):
+        from keepers import Keeper
+
+        for way in ("module", "attribute", "partial"):
+            free = ({0: torch.export.Dim("batch")},)
+            path = tmp_path / "network.onnx"
+            exported = mamba.export(Keeper(way).eval(), (torch.rand(2, 4, 6),), path, dynamic_shapes=free)
+            assert exported.scans == 1 and max(exported.difference.values()) < 1e-5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,14 @@ from canthus.runtimes.onnxruntime import first_line, open_session
 from canthus.whole_file import why_unwritable
 from canthus_exporter.cause import explain
 from canthus_exporter.free_axes import Axes, asked, check_free, other_sizes
+from canthus_exporter.mamba.bodies import TOKENS, difference_of_bodies, free_memory, memory_of_body
 from canthus_exporter.mamba.drop_in import drop_in
 from canthus_exporter.mamba.file import written
 from canthus_exporter.mamba.float64 import in_float64
 from canthus_exporter.mamba.judge import Arrays, judge
-from canthus_exporter.mamba.loops import Watch
 from canthus_exporter.mamba.places import Also
 from canthus_exporter.mamba.values import bfloat16_error, copied, outputs_of, tensors_in
+from canthus_exporter.mamba.watch import Watch
 from canthus_exporter.trace import trace
 
 _SAME = 1e-4
@@ -40,7 +42,8 @@ class Exported:
         inputs, outputs: their names, in order.
         scans: how many `canthus::SelectiveScan` nodes are in it.
         difference: largest difference of an output from PyTorch's, relative to its largest magnitude, with canthus's
-            library and without, by ONNX Runtime alone.
+            library and without, by ONNX Runtime alone. Where that needs more memory than there is, "without" is how far
+            a function body is from the kernel, and a warning says so.
     """
 
     path: Path
@@ -88,7 +91,7 @@ def export(
     path = Path(path)
     _check(module, args, path)
     axes = asked(module, args, dynamic_shapes) if dynamic_shapes else [{} for _ in tensors_in(args)]
-    expected = _answers(module, args, also)
+    expected, states = _answers(module, args, also)
     with drop_in(also):
         try:
             model = trace(module, copied(args), input_names, output_names, dynamic_shapes, max_tokens)
@@ -101,9 +104,9 @@ def export(
     scans = sum(node.op_type == "SelectiveScan" for node in model.graph.node)
     with written(model, path) as partial:
         del model
-        difference = _verify(module, args, expected, partial, also, tolerance)
-        for resized, expected in _in_other_sizes(module, args, axes, also) if any(axes) else ():
-            other = _verify(module, resized, expected, partial, also, tolerance)
+        difference = _verify(module, args, expected, states, partial, also, max_tokens, tolerance)
+        for resized, expected, states in _in_other_sizes(module, args, axes, also) if any(axes) else ():
+            other = _verify(module, resized, expected, states, partial, also, max_tokens, tolerance)
             difference = {way: max(value, other[way]) for way, value in difference.items()}
     return Exported(path, tuple(inputs), tuple(outputs), scans, difference)
 
@@ -123,8 +126,8 @@ def _check(module: nn.Module, args: Sequence[Any], path: Path) -> None:
         raise ExportError("the network is in training mode; call .eval() on it first")
 
 
-def _answers(module: nn.Module, args: Sequence[Any], also: Also) -> Arrays:
-    """What PyTorch computes with canthus's functions: what it computes without, where it can."""
+def _answers(module: nn.Module, args: Sequence[Any], also: Also) -> tuple[Arrays, int]:
+    """What PyTorch computes with canthus's functions: what it computes without, where it can. And the most states."""
     try:
         with torch.inference_mode():
             by_itself = outputs_of(module(*copied(args)))
@@ -151,7 +154,7 @@ def _answers(module: nn.Module, args: Sequence[Any], also: Also) -> Arrays:
     if by_itself is not None:
         what = "with canthus's functions in the place of the network's own, its outputs are"
         judge(what, expected, by_itself, _float64(module, args), _SAME)
-    return expected
+    return expected, watch.most_states
 
 
 def _float64(module: nn.Module, args: Sequence[Any], also: Also | None = None) -> Callable[[], Arrays | None]:
@@ -170,13 +173,37 @@ def _float64(module: nn.Module, args: Sequence[Any], also: Also | None = None) -
 
 
 def _verify(
-    module: nn.Module, args: Sequence[Any], expected: Arrays, path: Path, also: Also, tolerance: float
+    module: nn.Module,
+    args: Sequence[Any],
+    expected: Arrays,
+    states: int,
+    path: Path,
+    also: Also,
+    max_tokens: int | None,
+    tolerance: float,
 ) -> dict[str, float]:
     truth, difference = _float64(module, args, also), {}
     for way, library in (("with the library", library_path()), ("without", None)):
+        needed, free = memory_of_body(states), free_memory()
+        if library is None and free is not None and needed > free:
+            difference[way] = _bodies_apart(path, needed, free, max_tokens, tolerance)
+            continue
         what = f"{path.name}: for inputs of {_shapes(args)}, {way}, ONNX Runtime's outputs are"
         difference[way] = judge(what, _run(path, args, library), expected, truth, tolerance)
     return difference
+
+
+def _bodies_apart(path: Path, needed: int, free: int, max_tokens: int | None, tolerance: float) -> float:
+    warnings.warn(
+        f"{path.name}: for these inputs ONNX Runtime needs {needed / 1e9:.3g} GB without the library, and "
+        f"{free / 1e9:.3g} are free: function bodies were compared with the kernel each by itself, at up to {TOKENS} "
+        "tokens",
+        stacklevel=4,
+    )
+    found = difference_of_bodies(path, max_tokens)
+    if not found <= tolerance:
+        raise ExportError(f"{path.name}: a function body is {found:.3g} away from the kernel; nothing was written")
+    return found
 
 
 def _run(path: Path, args: Sequence[Any], library: Path | None) -> list[np.ndarray]:
@@ -195,8 +222,8 @@ def _run(path: Path, args: Sequence[Any], library: Path | None) -> list[np.ndarr
     return outputs
 
 
-def _in_other_sizes(module: nn.Module, args: Sequence[Any], axes: Axes, also: Also) -> list[tuple[Any, Arrays]]:
-    """Inputs of another size along free axes, and of the smallest, that PyTorch takes; and its answers.
+def _in_other_sizes(module: nn.Module, args: Sequence[Any], axes: Axes, also: Also) -> list[tuple[Any, Arrays, int]]:
+    """Inputs of another size along free axes, and of the smallest, that PyTorch takes; its answers; the most states.
 
     Raises:
         ExportError: it takes none.
@@ -207,8 +234,8 @@ def _in_other_sizes(module: nn.Module, args: Sequence[Any], axes: Axes, also: Al
         if found and resized is not smallest:
             continue
         try:
-            with drop_in(also), torch.inference_mode():
-                found.append((resized, outputs_of(module(*copied(resized)))))
+            with drop_in(also), torch.inference_mode(), Watch() as watch:
+                found.append((resized, outputs_of(module(*copied(resized))), watch.most_states))
         except Exception as error:  # any that a network may raise
             reason = f"inputs of {_shapes(resized)}: {explain(error)}"
     if not found:

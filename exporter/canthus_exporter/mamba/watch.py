@@ -1,4 +1,4 @@
-"""Finds a loop over tokens, which tracing would write down step by step."""
+"""Watches a network run: its selective scans, and loops over tokens, which tracing would write down step by step."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ class Watch(TorchDispatchMode):
 
     Attributes:
         scans: how many there were.
+        most_states: of all tokens of the largest one: batch, channels, tokens and states multiplied.
         loop: where the longest loop is, and how many steps it has; None without one.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.scans = 0
+        self.scans = self.most_states = 0
         self.loop: tuple[str, int] | None = None
         self._next: dict[tuple[str, int], int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.canthus.selective_scan.default:
             self.scans += 1
+            self.most_states = max(self.most_states, args[0].numel() * args[2].shape[1])
         elif func is torch.ops.aten.select.int and not isinstance(args[0], nn.Parameter):
             self._select(args[0].shape[args[1]], args[2])
         elif func is torch.ops.aten.unbind.int:
