@@ -156,14 +156,15 @@ class Layers(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(12))
         self.scales = nn.Parameter(torch.rand(12))
 
-    def forward(self, x):
+    def forward(self, x, states):
         for place, layer in enumerate(self.layers):
-            x = layer(x) * self.scales[place]
+            x = layer(x) * self.scales[place] + states[place]
         return x[:, 0], x[:, 1]
 
 
 def test_other_loops_are_none_of_ours(tmp_path):
-    assert mamba.export(Layers().eval(), (torch.randn(2, 9, 4),), tmp_path / "network.onnx").scans == 0
+    args = torch.randn(2, 9, 4), torch.randn(12, 2, 1, 4)
+    assert mamba.export(Layers().eval(), args, tmp_path / "network.onnx").scans == 0
 
 
 @pytest.mark.parametrize("name", ["own_scans.nothing", "own_scans.Scanning.nothing", "own_scans.nn.nothing", "scan"])

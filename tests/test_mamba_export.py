@@ -1,7 +1,6 @@
 """What `mamba.export` keeps: free axes, causes of errors, judgement by float64, weights beside, values of any kind."""
 
 import re
-import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -16,11 +15,10 @@ from canthus import ExportError
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import open_session
 from canthus_exporter import mamba
-from canthus_exporter.mamba import bodies, file
+from canthus_exporter.mamba import bodies, file, verify
 from canthus_exporter.mamba.float64 import in_float64
 from canthus_exporter.mamba.judge import difference
 
-export = sys.modules["canthus_exporter.mamba.export"]  # `mamba.export` is its function
 HERE = re.escape(__file__)
 
 
@@ -328,7 +326,7 @@ def test_without_the_memory_bodies_are_checked_apart(dynamic, tmp_path, monkeypa
     args, path = (torch.randn(2, 4, 1500) if not dynamic else torch.randn(2, 4, 9),), tmp_path / "network.onnx"
     options = {"dynamic_shapes": [{2: Dim("tokens", max=50)}], "max_tokens": 50} if dynamic else {}
     network = Scans().eval()
-    monkeypatch.setattr(export, "free_memory", lambda: 100)
+    monkeypatch.setattr(verify, "free_memory", lambda: 100)
     message = r"network\.onnx: for these inputs ONNX Runtime needs \S+ GB without the library, and 1e-07 are free"
     with pytest.warns(UserWarning, match=message):
         exported = mamba.export(network, args, path, **options)

@@ -22,7 +22,7 @@ def in_float64(module: nn.Module, args: Any) -> Any:
     torch.set_default_dtype(torch.float64)
     try:
         twin = copy.deepcopy(module).double()
-        with torch.inference_mode(), _Widened():
+        with torch.no_grad(), _Widened():
             return twin(*pytree.tree_map_only(Tensor, _wide, args))
     except Exception:  # whatever stops it, there is no such answer
         return None

@@ -17,6 +17,11 @@ def tensors_in(values: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
+def shapes_of(values: Any) -> str:
+    """Those of the tensors, as text."""
+    return ", ".join(str(tuple(tensor.shape)) for tensor in tensors_in(values))
+
+
 def copied(values: Any) -> Any:
     """The same values; tensors are copies of their own, since a streaming network replaces its states in place."""
     return pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), values)

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from canthus_exporter.cause import is_users, line_of
@@ -17,6 +16,8 @@ _FEWEST = 8
 
 class Watch(TorchDispatchMode):
     """While it lasts, counts selective scans, and sees whether tokens are taken one by one.
+
+    Tokens are along any axis but the first, which is the batch's, or that of layers' weights and states.
 
     Attributes:
         scans: how many there were.
@@ -34,10 +35,10 @@ class Watch(TorchDispatchMode):
         if func is torch.ops.canthus.selective_scan.default:
             self.scans += 1
             self.most_states = max(self.most_states, args[0].numel() * args[2].shape[1])
-        elif func is torch.ops.aten.select.int and not isinstance(args[0], nn.Parameter):
+        elif func is torch.ops.aten.select.int and args[1] % args[0].dim():
             self._select(args[0].shape[args[1]], args[2])
-        elif func is torch.ops.aten.unbind.int:
-            self._found(args[0].shape[args[1] if len(args) > 1 else 0])
+        elif func is torch.ops.aten.unbind.int and len(args) > 1 and args[1] % args[0].dim():
+            self._found(args[0].shape[args[1]])
         return func(*args, **(kwargs or {}))
 
     def _select(self, size: int, index: int) -> None:
