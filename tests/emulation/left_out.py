@@ -13,6 +13,7 @@ LEFT_OUT = {
     "test_arm_code.py": BUILDS,
     "test_calibration.py": TORCH,
     "test_calibration_encoders.py": TORCH,
+    "test_calibration_interval.py": TORCH,
     "test_calibration_subsets.py": TORCH,
     "test_checkpoint.py": TORCH,
     "test_cuda_kernels.py": BUILDS,
