@@ -360,7 +360,7 @@ def test_the_command(few, small_checkpoint, tmp_path, capsys):
 def test_a_data_set_of_one_modality_is_refused(few, small_bundle, tmp_path, capsys):
     shutil.copytree(few, tmp_path / "SEE", ignore=shutil.ignore_patterns("event"))
     assert main(["evaluate", str(small_bundle), str(tmp_path / "SEE"), "--ablate"]) == 2
-    assert "event: no such folder; a SEE folder holds emotion.json, frame/ and event/" in capsys.readouterr().err
+    assert "SEE: has frames but no event images, no folder event/" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
