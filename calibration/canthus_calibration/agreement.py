@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,8 @@ def compare(float32: Floats, int8: Floats, clips: Drawn) -> dict[str, Cost]:
     for place, name in enumerate(LIGHTINGS):
         some = clips.lighting == place
         if some.any():
-            names = [clips.names[i] for i in np.flatnonzero(some)]
+            # Recalls are of what the annotation says, which a sequence's name may say otherwise.
+            names = [replace(clips.names[i], emotion=str(clips.label[i])) for i in np.flatnonzero(some)]
             costs[name] = _cost(float32[some], int8[some], clips.label[some], names)
     return costs
 
@@ -75,28 +78,25 @@ def _leads(probabilities: Floats) -> NDArray[np.float64]:
 def _cost(float32: Floats, int8: Floats, label: Places, names: list[SequenceName]) -> Cost:
     answers, answers_int8 = float32.argmax(1), int8.argmax(1)
     divergence, same = divergences(float32, int8), answers == answers_int8
-    panel, low, high, uar_loss = Panel(names), None, None, None
+    right, right_int8 = answers == label, answers_int8 == label
+    panel, low, high = Panel(names), None, None
+    uar, uar_int8 = panel.uar(right[None]), panel.uar(right_int8[None])
     if panel.volunteers > 1:
         volunteer = np.array([int(name.volunteer) for name in names])
         between = share_between(float(same.mean()), effective_clips(float32, same, volunteer))
         low, high = (100 * end for end in between)
-        uar_loss = estimate(panel.uar((answers == label)[None]) - panel.uar((answers_int8 == label)[None])).low
     return Cost(
         clips=len(label),
         agreement=100 * float(same.mean()),
         agreement_low=low,
         agreement_high=high,
-        uar_loss_low=uar_loss,
+        uar_loss_low=estimate(uar - uar_int8).low,
         sequences=len(set(names)),
         volunteers=panel.volunteers,
         divergence=float(divergence.mean()),
         worst_divergence=float(divergence.max()),
-        uar=_uar(answers, label),
-        uar_int8=_uar(answers_int8, label),
-        war=100 * float((answers == label).mean()),
-        war_int8=100 * float((answers_int8 == label).mean()),
+        uar=float(uar[0]),
+        uar_int8=float(uar_int8[0]),
+        war=100 * float(right.mean()),
+        war_int8=100 * float(right_int8.mean()),
     )
-
-
-def _uar(answers: Places, label: Places) -> float:
-    return 100 * float(np.mean([(answers[label == one] == one).mean() for one in np.unique(label)]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENCE = 95  # percent of such intervals hold the true share
-_DEVIATIONS = 1.959964  # of a normal distribution, between which CONFIDENCE lies
+from canthus_model.evaluate.ablation.panel import CONFIDENCE
+
+_DEVIATIONS = NormalDist().inv_cdf(0.5 + CONFIDENCE / 200)  # of a normal distribution: CONFIDENCE percent lie within
 
 
 def design_effect(true: NDArray[np.bool_], volunteer: NDArray[np.int64]) -> float:

@@ -60,9 +60,7 @@ def doubts(found: Mapping[str, Cost], goal: Goal) -> list[str]:
 
 def agreement(cost: Cost) -> str:
     """How many clips are answered as in float32, with its interval."""
-    if cost.agreement_low is None or cost.agreement_high is None:
-        return f"{cost.agreement:.1f} %"
-    return f"{cost.agreement:.1f} % ({cost.agreement_low:.1f} to {cost.agreement_high:.1f})"
+    return f"{cost.agreement:.1f} %" + (f" ({cost.agreement_interval})" if cost.agreement_interval else "")
 
 
 def _wanted(cost: Cost, goal: Goal) -> str:

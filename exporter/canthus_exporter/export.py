@@ -178,18 +178,18 @@ def _trace(parts: nn.ModuleDict, features: int, image_size: tuple[int, int]) -> 
     batch = torch.export.Dim("batch", min=1)
     graphs: dict[str, onnx.ModelProto] = {}
     for part in PARTS:
-        names = signature(part)
         # The encoders are built alike: to trace one of them takes seconds, to give its graph other weights nothing.
-        if part != HEAD and graphs and (alike := with_weights(graphs[ENCODERS[0]], parts[part])):
-            graphs[part] = alike
-            continue
-        # Each example is a tensor of its own: one given twice would be traced as one input.
-        examples = [
-            torch.zeros(2, features) if part == HEAD else torch.zeros(2, *image_size, dtype=torch.uint8)
-            for _ in names[0]
-        ]
-        graphs[part] = trace(parts[part], examples, *names, dynamic_shapes=[{0: batch} for _ in examples])
-        onnx.checker.check_model(graphs[part])
+        graph = with_weights(graphs[ENCODERS[0]], parts[part]) if part in ENCODERS[1:] else None
+        if graph is None:
+            names = signature(part)
+            # Each example is a tensor of its own: one given twice would be traced as one input.
+            examples = [
+                torch.zeros(2, features) if part == HEAD else torch.zeros(2, *image_size, dtype=torch.uint8)
+                for _ in names[0]
+            ]
+            graph = trace(parts[part], examples, *names, dynamic_shapes=[{0: batch} for _ in examples])
+        onnx.checker.check_model(graph)
+        graphs[part] = graph
     return graphs
 
 

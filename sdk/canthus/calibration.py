@@ -39,6 +39,13 @@ class Cost:
     volunteers: int | None = None
 
     @property
+    def agreement_interval(self) -> str:
+        """From where to where agreement lies, in words, such as "99.1 to 99.8"; empty where nothing follows."""
+        if self.agreement_low is None or self.agreement_high is None:
+            return ""
+        return f"{self.agreement_low:.1f} to {self.agreement_high:.1f}"
+
+    @property
     def uar_loss(self) -> float:
         """Points; below zero if INT8 is right more often."""
         return self.uar - self.uar_int8

@@ -155,11 +155,11 @@ def _cost(fields: _Fields) -> Cost:
         divergence=fields.number("divergence", 0, 1),
         worst_divergence=fields.number("worst_divergence", 0, 1),
         **{name: fields.number(name, 0, 100) for name in ("agreement", "uar", "uar_int8", "war", "war_int8")},
-        agreement_low=fields.number("agreement_low", 0, 100) if fields.told("agreement_low") else None,
-        agreement_high=fields.number("agreement_high", 0, 100) if fields.told("agreement_high") else None,
-        uar_loss_low=fields.number("uar_loss_low", -100, 100) if fields.told("uar_loss_low") else None,
-        sequences=fields.integer("sequences", 1, 1 << 31) if fields.told("sequences") else None,
-        volunteers=fields.integer("volunteers", 1, 1 << 31) if fields.told("volunteers") else None,
+        agreement_low=fields.number_or_none("agreement_low", 0, 100),
+        agreement_high=fields.number_or_none("agreement_high", 0, 100),
+        uar_loss_low=fields.number_or_none("uar_loss_low", -100, 100),
+        sequences=fields.integer_or_none("sequences", 1, 1 << 31),
+        volunteers=fields.integer_or_none("volunteers", 1, 1 << 31),
     )
 
 
@@ -220,9 +220,13 @@ class _Fields:
     def has(self, name: str) -> bool:
         return name in self._document
 
-    def told(self, name: str) -> bool:
-        """Whether it is there, and not null."""
-        return self._document.get(name) is not None
+    def number_or_none(self, name: str, low: float, high: float) -> float | None:
+        """None where it is missing or null."""
+        return None if self._document.get(name) is None else self.number(name, low, high)
+
+    def integer_or_none(self, name: str, low: int, high: int) -> int | None:
+        """None where it is missing or null."""
+        return None if self._document.get(name) is None else self.integer(name, low, high)
 
     def strings(self, name: str, *, empty: bool = False) -> tuple[str, ...]:
         value = self._document.get(name)

@@ -17,8 +17,7 @@ from canthus.errors import ExportError
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, bias: Tensor | None = None) -> Tensor:
     """x (..., width) over the root of its mean square, times weight (width,), plus bias; of x's dtype."""
-    wide = _wide(x)
-    y = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps) * weight
+    y = _over_root_mean_square(_wide(x), eps) * weight
     return (y if bias is None else y + bias).to(x.dtype)
 
 
@@ -127,7 +126,7 @@ def layernorm_fn(
     y = y.unflatten(-1, (-1, group_size or x.shape[-1]))
     if not is_rms_norm:
         y = y - y.mean(-1, keepdim=True)
-    y = (y * torch.rsqrt(y.square().mean(-1, keepdim=True) + eps)).flatten(-2) * weight
+    y = _over_root_mean_square(y, eps).flatten(-2) * weight
     y = y if bias is None else y + bias
     if z is not None and norm_before_gate:
         y = y * F.silu(_wide(z))
@@ -196,6 +195,10 @@ class GatedRMSNorm(GatedLayerNorm):
     """`mamba_ssm.ops.triton.layernorm_gated.RMSNorm`."""
 
     is_rms_norm = True
+
+
+def _over_root_mean_square(x: Tensor, eps: float) -> Tensor:
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
 
 
 def _wide(x: Tensor) -> Tensor:

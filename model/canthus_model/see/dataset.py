@@ -11,7 +11,7 @@ from canthus.errors import DataSetError
 from canthus_model.see.annotation import Entry, Problems, read_annotation
 
 ANNOTATION = "emotion.json"
-_KINDS = ("frame", "event")  # folders of images
+_KINDS = {"frame": "frames", "event": "event images"}  # folders, and what is in them
 _ENDINGS = (".jpg", ".JPG", ".jpeg", ".JPEG")
 _START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
 
@@ -100,23 +100,19 @@ class _Folders:
     """Folders of sequences. SEE's own instructions spell a label's folder `neutraL`: case is no matter."""
 
     def __init__(self, root: Path) -> None:
-        if len(there := [kind for kind in _KINDS if (root / kind).is_dir()]) == 1:
-            raise DataSetError(_of_one_modality(root, there[0]))
+        there = [kind for kind in _KINDS if (root / kind).is_dir()]
+        if len(there) == 1:
+            (missing,) = _KINDS.keys() - there
+            raise DataSetError(
+                f"{root}: has {_KINDS[there[0]]} but no {_KINDS[missing]}, no folder {missing}/; the network joins "
+                "both, and is trained and evaluated on both: give a data set that has them"
+            )
         self._labels = {kind: {folder.name.lower(): folder for folder in _list(root / kind)} for kind in _KINDS}
         self._root = root
 
     def of(self, kind: str, entry: Entry) -> Path:
         label = self._labels[kind].get(entry.label.lower(), self._root / kind / entry.label)
         return label / entry.name
-
-
-def _of_one_modality(root: Path, kind: str) -> str:
-    here, not_here = ("frames", "event images") if kind == "frame" else ("event images", "frames")
-    missing = next(other for other in _KINDS if other != kind)
-    return (
-        f"{root}: has {here} but no {not_here}, no folder {missing}/; the network joins both, and is trained and "
-        "evaluated on both: give a data set that has them"
-    )
 
 
 def _list(folder: Path) -> Iterable[Path]:

@@ -84,9 +84,7 @@ def _describe_calibration(calibration: Calibration | None) -> list[tuple[str, st
 
 
 def _interval(cost: Cost) -> str:
-    if cost.agreement_low is None or cost.agreement_high is None:
-        return ""
-    return f" ({cost.agreement_low:.1f} to {cost.agreement_high:.1f}, {cost.volunteers} volunteers)"
+    return f" ({cost.agreement_interval}, {cost.volunteers} volunteers)" if cost.agreement_interval else ""
 
 
 def _by_encoder(calibration: Calibration) -> str:
