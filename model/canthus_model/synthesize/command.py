@@ -88,8 +88,7 @@ def _make_recording(arguments: argparse.Namespace) -> None:
         f"{arguments.out}: {take.seconds:.1f} s, {take.frames} frames, {recording.events:,} events ({rate:.2f} M/s), "
         f"made in {time.perf_counter() - begin:.1f} s"
     )
-    part = take.seconds / len(take.labels)
-    shown = (f"{label} until {(number + 1) * part:.1f} s" for number, label in enumerate(take.labels))
+    shown = (f"{label} until {end:.1f} s" for label, end in zip(take.labels, take.ends(), strict=True))
     print(f"{arguments.out}: shows " + ", ".join(shown))
     if arguments.preview:
         preview.write_contact_sheet(arguments.out, arguments.preview)

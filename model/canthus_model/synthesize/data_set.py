@@ -53,12 +53,12 @@ def plan(volunteers: int, seed: int) -> list[Planned]:
         random = np.random.default_rng([seed, volunteer, 0])
         degree = str(random.choice(["undergraduate", "Master", "Doctor"], p=[0.65, 0.2, 0.15]))
         for take, (label, lighting) in enumerate((x, y) for x in LABELS for y in LIGHTINGS):
-            frames = int(np.clip(round(_MEDIAN_LENGTH * np.exp(random.normal(0, 0.32))), *_LENGTH))
+            frames = int(np.clip(round(_MEDIAN_LENGTH * np.exp(random.normal(0, 0.45))), *_LENGTH))
             number = len(planned)
             sex = "woman" if face.woman else "man"
             name = SequenceName(number + 1, f"{volunteer:03}", sex, face.age, degree, lighting, label, frames, take)
             subset = TESTING if volunteer % _TESTED == 0 else TRAINING
-            planned.append(Planned(name, subset, Take(seed, volunteer, number, (label,), lighting, frames)))
+            planned.append(Planned(name, subset, Take(seed, volunteer, number, (label,), (1.0,), lighting, frames)))
     return planned
 
 

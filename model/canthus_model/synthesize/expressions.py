@@ -6,6 +6,8 @@ Emotional FACS, 1983), of which only what one eye shows is kept. How strong they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from canthus_model.synthesize.motion import Track
@@ -51,15 +53,17 @@ def draw_apex(label: str, random: np.random.Generator) -> np.ndarray:
     return np.maximum(mean * whole * each + random.normal(0, 0.04, mean.size), 0)
 
 
-def one_after_another(apexes: list[np.ndarray], seconds: float) -> Track:
-    """Expressions that take equal parts of `seconds`, each coming up from rest and fading to it again."""
-    part, fade = seconds / len(apexes), min(0.3, seconds / len(apexes) / 4)
+def one_after_another(apexes: list[np.ndarray], seconds: Sequence[float]) -> Track:
+    """Expressions that take so many seconds each, coming up from rest and fading to it again."""
     rest = np.zeros(len(ACTION_UNITS))
-    starts, levels = [], [rest]
-    for number, apex in enumerate(apexes):
-        starts += [number * part, (number + 1) * part - fade]
+    starts, durations, levels, begin = [], [], [rest], 0.0
+    for apex, length in zip(apexes, seconds, strict=True):
+        fade = min(0.35, length / 4)
+        starts += [begin, begin + length - fade]
+        durations += [fade, fade]
         levels += [apex, rest]
-    return Track(starts, [fade] * len(starts), levels)
+        begin += length
+    return Track(starts, durations, levels)
 
 
 def onset_apex_offset(apex: np.ndarray, begin: float, end: float, random: np.random.Generator) -> Track:
@@ -68,7 +72,7 @@ def onset_apex_offset(apex: np.ndarray, begin: float, end: float, random: np.ran
     As in sequences that were cut tightly, it may already be coming up when one begins, and still be fading when it
     ends. Both ends are alike, so that on average a sequence ends as it began.
     """
-    onset, offset = random.uniform(0.18, 0.38, 2)
+    onset, offset = random.uniform(0.2, 0.5, 2)
     coming, fading = random.uniform(0.0, 0.6, 2)  # parts of the onset before `begin`, of the offset after `end`
     rise = begin - coming * onset
     fall = max(rise + onset, end + fading * offset - offset)

@@ -11,8 +11,8 @@ from canthus_model.synthesize.sensor import EventCamera, EventPixels, FrameCamer
 
 FIRST_TIME = 1_700_000_000_000_000  # microseconds: sensor clocks count from 1970
 FRAMES_PER_SECOND = 30
-LONGEST_LOOK, SHORTEST_LOOK = 4_000, 1_000  # microseconds between looks at the scene
-EVENT_STEP = 2_000  # microseconds between those at the event pixels, at most: 500 Hz
+LONGEST_LOOK, SHORTEST_LOOK = 9_000, 1_000  # microseconds between looks at the scene
+EVENT_STEP = 3_000  # microseconds between those at the event pixels, at most
 HALF_A_PIXEL = 0.5  # that edges may move between two looks
 
 
@@ -44,7 +44,8 @@ def simulate(
     rest needs more of a change to fire than one that has always seen it so.
 
     The slower the scene moves, the less often it is looked at; between two looks, luminance is taken to change
-    linearly, and the event pixels see it at 500 Hz or more (adaptive sampling: Rebecq et al., "ESIM", CoRL 2018).
+    linearly, and the event pixels see it every EVENT_STEP or more often (adaptive sampling: Rebecq et al., "ESIM",
+    CoRL 2018).
     """
     frame_camera = FrameCamera()
     begin = _begin(frames.start)
@@ -56,12 +57,11 @@ def simulate(
         exposed, events = np.zeros_like(luminance), []
         for start, stop in _looks(scene, begin, end, frame_camera.exposure):
             before, luminance = luminance, scene.luminance(_seconds(stop))
-            if stop - start > EVENT_STEP:
-                middle = (start + stop) // 2
-                events.append(pixels.step((before + luminance) / 2, start, middle))
-                events.append(pixels.step(luminance, middle, stop))
-            else:
-                events.append(pixels.step(luminance, start, stop))
+            steps = -(-(stop - start) // EVENT_STEP)
+            for step in range(steps):
+                then, end_of_step = (start + (stop - start) * part // steps for part in (step, step + 1))
+                seen = before + (luminance - before) * np.float32((step + 1) / steps) if step + 1 < steps else luminance
+                events.append(pixels.step(seen, then, end_of_step))
             if stop <= begin + frame_camera.exposure:
                 exposed += (before + luminance) * np.float32((stop - start) / 2 / frame_camera.exposure)
         frame = frame_camera.expose(exposed, random)
@@ -80,7 +80,9 @@ def _looks(scene: Scene, begin: int, end: int, exposure: int) -> Iterator[tuple[
     """Cut begin..end into pieces in which edges move half a pixel, or little enough; one bound ends the exposure."""
     time = begin
     while time < end:
-        piece = 1e6 * HALF_A_PIXEL / max(scene.speed(_seconds(time)), 1e-6)
+        # A saccade that begins meanwhile counts as well.
+        fastest = max(scene.speed(_seconds(time + later)) for later in (0, LONGEST_LOOK // 2, LONGEST_LOOK))
+        piece = 1e6 * HALF_A_PIXEL / max(fastest, 1e-6)
         limit = begin + exposure if time < begin + exposure else end
         stop = min(time + int(min(max(piece, SHORTEST_LOOK), LONGEST_LOOK)), limit)
         yield time, stop

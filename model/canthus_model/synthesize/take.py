@@ -27,6 +27,7 @@ class Take:
     volunteer: int
     number: int  # of the take among all of its seed
     labels: tuple[str, ...]  # expressions; several are shown one after another, each from rest and back
+    parts: tuple[float, ...]  # of the take, that each expression has; they add up to 1
     lighting: str  # one of `names.LIGHTINGS`
     frames: int
 
@@ -34,29 +35,45 @@ class Take:
     def seconds(self) -> float:
         return self.frames / FRAMES_PER_SECOND
 
-    def moments(self, lead_in: int = 0) -> Iterator[Moment]:
-        """The frames of the take, each with the events that follow; before them `lead_in` frames more."""
+    def moments(self, lead_in: int = 0, noise: int = 0) -> Iterator[Moment]:
+        """The frames of the take, each with the events that follow; before them `lead_in` frames more.
+
+        Another `noise` is the same scene seen by a sensor whose noise fell otherwise.
+        """
         random = np.random.default_rng([self.seed, self.volunteer, 1 + self.number])
+        sensor = np.random.default_rng([self.seed, self.volunteer, 1 + self.number, noise + 1])
         face, lighting = worn_again(draw_face(self.seed, self.volunteer), random), LIGHTING[self.lighting]
         apexes = [draw_apex(label, random) * face.gains for label in self.labels]
         if len(apexes) == 1:
             seen = FIRST_SEEN, self.seconds - 1 / FRAMES_PER_SECOND
             expression = onset_apex_offset(apexes[0], *seen, random)
         else:
-            expression = one_after_another(apexes, self.seconds)
+            expression = one_after_another(apexes, [part * self.seconds for part in self.parts])
         motion = Motion(self.seconds, expression, random.uniform(*lighting.pupil), random)
         eye = Eye(face, motion, draw_illumination(lighting, random))
         # The pixels have seen an expression before, as they will have in an app: take this take's own, at its apex.
         frames = range(-lead_in, self.frames)
-        return simulate(eye, frames, event_camera(lighting), random, before=self.seconds / 2)
+        return simulate(eye, frames, event_camera(lighting), sensor, before=self.seconds / 2)
+
+    def ends(self) -> list[float]:
+        """When each expression ends, in seconds from the start."""
+        return [self.seconds * part for part in itertools.accumulate(self.parts)]
 
 
-_EACH = 1.6  # seconds that an expression of a parade takes, about
+_SHORTEST, _LONGEST = 0.9, 4.0  # seconds of an expression in a parade; felt ones last 0.5 to 4 (Ekman 2003)
 
 
 def parade(seed: int, seconds: float) -> Take:
-    """A take of `seconds` in which a volunteer of no data set shows one expression after another."""
-    labels = np.random.default_rng([seed, 0]).permutation(LABELS).tolist()
-    count = max(1, round(seconds / _EACH))
-    shown = tuple(itertools.islice(itertools.cycle(labels), count))
-    return Take(seed, 0, 0, shown, "normal", max(1, round(seconds * FRAMES_PER_SECOND)))
+    """A take of `seconds` in which a volunteer of no data set shows one expression after another, short and long."""
+    random = np.random.default_rng([seed, 0])
+    labels = random.permutation(LABELS).tolist()
+    lengths = [_length(random)]
+    while sum(lengths) < seconds - _SHORTEST:
+        lengths.append(_length(random))
+    shown = tuple(itertools.islice(itertools.cycle(labels), len(lengths)))
+    parts = tuple(length / sum(lengths) for length in lengths)
+    return Take(seed, 0, 0, shown, parts, "normal", max(1, round(seconds * FRAMES_PER_SECOND)))
+
+
+def _length(random: np.random.Generator) -> float:
+    return float(np.exp(random.uniform(np.log(_SHORTEST), np.log(_LONGEST))))
