@@ -11,8 +11,9 @@ from canthus_model.synthesize.sensor import EventCamera, EventPixels, FrameCamer
 
 FIRST_TIME = 1_700_000_000_000_000  # microseconds: sensor clocks count from 1970
 FRAMES_PER_SECOND = 30
-LONGEST_LOOK, SHORTEST_LOOK = 9_000, 1_000  # microseconds between looks at the scene
-EVENT_STEP = 3_000  # microseconds between those at the event pixels, at most
+LONGEST_LOOK, SHORTEST_LOOK = 26_000, 1_000  # microseconds between looks at the scene
+AHEAD = 5_000  # microseconds between the moments at which its speed is asked for: a saccade takes four times as long
+EVENT_STEP = 4_000  # microseconds between those at the event pixels, at most
 HALF_A_PIXEL = 0.5  # that edges may move between two looks
 
 
@@ -80,10 +81,19 @@ def _looks(scene: Scene, begin: int, end: int, exposure: int) -> Iterator[tuple[
     """Cut begin..end into pieces in which edges move half a pixel, or little enough; one bound ends the exposure."""
     time = begin
     while time < end:
-        # A saccade that begins meanwhile counts as well.
-        fastest = max(scene.speed(_seconds(time + later)) for later in (0, LONGEST_LOOK // 2, LONGEST_LOOK))
-        piece = 1e6 * HALF_A_PIXEL / max(fastest, 1e-6)
+        piece = _undisturbed(scene, time)
         limit = begin + exposure if time < begin + exposure else end
-        stop = min(time + int(min(max(piece, SHORTEST_LOOK), LONGEST_LOOK)), limit)
+        stop = min(time + max(piece, SHORTEST_LOOK), limit)
         yield time, stop
         time = stop
+
+
+def _undisturbed(scene: Scene, time: int) -> int:
+    """How many microseconds may pass before an edge has moved too far, LONGEST_LOOK at most."""
+    piece, fastest = LONGEST_LOOK, 1e-6
+    for later in range(0, LONGEST_LOOK, AHEAD):
+        if later >= piece:
+            break
+        fastest = max(fastest, scene.speed(_seconds(time + later)))
+        piece = min(piece, max(later, int(1e6 * HALF_A_PIXEL / fastest)))
+    return piece
