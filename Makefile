@@ -50,7 +50,7 @@ demo-paper: install
 # Makes examples/small.pth again, in about an hour on two cores: by one thread, so that sums round as they did.
 checkpoint: install
 	mkdir -p demo
-	$(BIN)/canthus synthesize demo/SEE --like see --volunteers 48
+	$(BIN)/canthus synthesize demo/SEE --like see --volunteers 96
 	OMP_NUM_THREADS=1 $(BIN)/canthus train demo/SEE -o demo/small --preset small
 	cp demo/small/weights.pth examples/small.pth
 	$(BIN)/canthus evaluate examples/small.pth demo/SEE
