@@ -158,10 +158,15 @@ def test_expressions_follow_one_another_from_rest_and_back():
     assert [round(float(track.at(time)[0]), 3) for time in (0, 0.5, 1, 3, 4)] == [0, 1, 0, 0.5, 0]
 
 
-def test_a_parade_has_short_expressions_and_long_ones():
-    lengths = np.concatenate([np.diff([0, *parade(seed, 20).ends()]) for seed in range(10)])
-    assert lengths.min() < 1.3 and lengths.max() > 3 and lengths.max() < 5
-    assert parade(0, 20).ends()[-1] == pytest.approx(20)
+def test_a_parade_has_short_expressions_and_long_ones_and_a_neutral_face_between_most():
+    takes = [parade(seed, 30) for seed in range(12)]
+    lengths = np.concatenate([np.diff([0, *take.ends()]) for take in takes])
+    assert lengths.min() < 1.2 and 3.5 < lengths.max() < 7.5
+    assert all(take.ends()[-1] == pytest.approx(30) for take in takes)
+    assert set().union(*(take.labels for take in takes)) == set(LABELS)
+    follows = [pair for take in takes for pair in itertools.pairwise(take.labels)]
+    assert all(one != other for one, other in follows)
+    assert 0.7 < np.mean(["neutral" in pair for pair in follows]) < 0.95
 
 
 def test_the_same_scene_with_other_noise():

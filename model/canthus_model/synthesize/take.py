@@ -60,20 +60,27 @@ class Take:
         return [self.seconds * part for part in itertools.accumulate(self.parts)]
 
 
-_SHORTEST, _LONGEST = 0.9, 4.0  # seconds of an expression in a parade; felt ones last 0.5 to 4 (Ekman 2003)
+_HELD = (1.0, 6.0)  # seconds that an expression of a parade lasts; felt ones last half a second to four (Ekman 2003)
+_PAUSE = (0.6, 2.5)  # seconds of a neutral face between two of them
+_PAUSES = 0.6  # how often there is one
 
 
 def parade(seed: int, seconds: float) -> Take:
-    """A take of `seconds` in which a volunteer of no data set shows one expression after another, short and long."""
+    """A take of `seconds` in which a volunteer of no data set shows one expression after another, short and long.
+
+    Between most of them the face is neutral, as faces are.
+    """
     random = np.random.default_rng([seed, 0])
-    labels = random.permutation(LABELS).tolist()
-    lengths = [_length(random)]
-    while sum(lengths) < seconds - _SHORTEST:
-        lengths.append(_length(random))
-    shown = tuple(itertools.islice(itertools.cycle(labels), len(lengths)))
-    parts = tuple(length / sum(lengths) for length in lengths)
-    return Take(seed, 0, 0, shown, parts, "normal", max(1, round(seconds * FRAMES_PER_SECOND)))
+    shown: list[tuple[str, float]] = []
+    for label in itertools.cycle(random.permutation(LABELS).tolist()):
+        if shown and "neutral" not in (label, shown[-1][0]) and random.random() < _PAUSES:
+            shown.append(("neutral", _draw(_PAUSE, random)))
+        shown.append((label, _draw(_HELD, random)))
+        if (length := sum(part for _, part in shown)) > seconds - _HELD[0]:
+            break
+    labels, parts = zip(*((label, part / length) for label, part in shown), strict=True)
+    return Take(seed, 0, 0, labels, parts, "normal", max(1, round(seconds * FRAMES_PER_SECOND)))
 
 
-def _length(random: np.random.Generator) -> float:
-    return float(np.exp(random.uniform(np.log(_SHORTEST), np.log(_LONGEST))))
+def _draw(bounds: tuple[float, float], random: np.random.Generator) -> float:
+    return float(np.exp(random.uniform(*np.log(bounds))))
