@@ -47,12 +47,12 @@ demo-paper: install
 	$(BIN)/canthus export demo/untrained.pth --annotation examples/emotion.json -o demo/untrained.canthus
 	$(BIN)/canthus verify demo/untrained.canthus
 
-# Makes examples/small.pth again, in about an hour on two cores: by one thread, so that sums round as they did.
+# Makes examples/small.pth again, in some two hours on two cores: by one thread, so that sums round as they did.
 checkpoint: install
 	mkdir -p demo
 	$(BIN)/canthus synthesize demo/SEE --like see --volunteers 96
-	OMP_NUM_THREADS=1 $(BIN)/canthus train demo/SEE -o demo/small --preset small
-	cp demo/small/weights.pth examples/small.pth
+	OMP_NUM_THREADS=1 $(BIN)/canthus train demo/SEE -o demo/small --preset small --validation 12
+	cp demo/small/best.pth examples/small.pth
 	$(BIN)/canthus evaluate examples/small.pth demo/SEE
 
 # An emulator shows how processors answer that this one is not; where it can't be had, its tests say so.

@@ -1,17 +1,19 @@
 """Is the synthetic data set hard enough to mean something?
 
-    python benchmarks/synthetic_see.py SEE CHECKPOINT --alone FOLDER
+    python benchmarks/synthetic_see.py SEE CHECKPOINT [CHECKPOINT ...] --alone FOLDER
 
 prints, for the testing subset of SEE (as `canthus synthesize --like see` writes it):
 
 - the UAR of a logistic regression on each sequence's mean frame, mean event image, and both, which shows how far
   one gets without looking at how a face is built or moves;
-- what CHECKPOINT, trained on both modalities, and the same network trained on frames alone and on events alone reach
-  in each lighting, with half of the interval that holds 95 % of what comes out if the volunteers are drawn anew; and
-  what CHECKPOINT reaches if it is shown frames alone or events alone.
+- what each CHECKPOINT, trained on both modalities, and the same network trained on frames alone and on events alone
+  reach in each lighting, with half of the interval that holds 95 % of what comes out if the volunteers are drawn anew;
+  and what each CHECKPOINT reaches if it is shown frames alone or events alone;
+- of several checkpoints, which other seeds gave, mean and standard deviation.
 
-Each of the two trainings takes as long as the checkpoint's did; they run side by side, by one thread each. Their
-checkpoints are kept in FOLDER, and are taken from there if it has them.
+The two trainings are as `make checkpoint` trains, with the same volunteers held back to choose an epoch by, and take as
+long; they run side by side, by one thread each. Their checkpoints are kept in FOLDER, and are taken from there if it
+has them.
 """
 
 from __future__ import annotations
@@ -41,12 +43,14 @@ from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, Sequence, image_path, open_see
 from canthus_model.see.moments import Clips, Sample
 from canthus_model.see.names import LIGHTINGS
-from canthus_model.train.checkpointing import final_name
+from canthus_model.train.best import BEST
 from canthus_model.train.recipe import PRESETS
 from canthus_model.train.run import train
+from canthus_model.train.volunteers import draw_volunteers, hold_back
 
 MEAN_SIZE = (33, 25)  # width and height of a mean image, pixels
 MODALITIES = ("frame", "event")
+HELD_BACK = 12  # training volunteers, as `make checkpoint` does
 
 
 def mean_images(sequence: Sequence) -> NDArray[np.float32]:
@@ -121,18 +125,20 @@ class Shown:
 
 
 def checkpoint(folder: Path, modality: str) -> Path:
-    return folder / modality / final_name(PRESETS["small"].recipe.epochs)
+    return folder / modality / BEST
 
 
 def train_alone(root: Path, folder: Path, modality: str) -> None:
     """The small network, trained as `canthus train --preset small` does but without the other modality."""
     torch.set_num_threads(1)
-    training, testing = open_see(root, TRAINING), open_see(root, TESTING)
+    see = open_see(root, TRAINING)
+    volunteers = draw_volunteers([sequence.entry for sequence in see.sequences], HELD_BACK, seed=0)
+    training, held_back = hold_back(see, volunteers)
     config, recipe = PRESETS["small"]
     clips = Clips(training, keep=True)
-    shown, looked_at = Alone(clips, modality), Alone(Clips(testing, middle=True, keep=True), modality)
-    config = replace(config, image_size=clips.image_size)
-    train(shown, looked_at, training.labels, folder / modality, config, replace(recipe, left_out=0.0))
+    shown, looked_at = Alone(clips, modality), Alone(Clips(held_back, middle=True, keep=True), modality)
+    config, recipe = replace(config, image_size=clips.image_size), replace(recipe, left_out=0.0)
+    train(shown, looked_at, see.labels, folder / modality, config, recipe, volunteers=volunteers)
 
 
 def row(model: Model, testing: See) -> tuple[list[Estimate], float]:
@@ -150,7 +156,7 @@ def row(model: Model, testing: See) -> tuple[list[Estimate], float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("see", type=Path)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--alone", type=Path, required=True, metavar="FOLDER")
     arguments = parser.parse_args()
     training, testing = open_see(arguments.see, TRAINING), open_see(arguments.see, TESTING)
@@ -161,16 +167,22 @@ def main() -> None:
         for training_run in [pool.submit(train_alone, arguments.see, arguments.alone, one) for one in missing]:
             training_run.result()
     size = Clips(testing).image_size
-    both = open_model(arguments.checkpoint, testing.labels, size)
-    models = {"both": both} | {f"both, shown {one}s alone": Shown(both, one) for one in MODALITIES}
+    both = [open_model(path, testing.labels, size) for path in arguments.checkpoints]
+    models: dict[str, list[Model]] = {"both": both}
+    models |= {f"both, shown {one}s alone": [Shown(model, one) for model in both] for one in MODALITIES}
     for one in MODALITIES:
-        models[f"{one}s alone"] = Shown(open_model(checkpoint(arguments.alone, one), testing.labels, size), one)
+        models[f"{one}s alone"] = [Shown(open_model(checkpoint(arguments.alone, one), testing.labels, size), one)]
     volunteers = len({sequence.entry.parts.volunteer for sequence in testing.sequences})
     print(f"UAR, % ± over {volunteers} volunteers; calibration error, %")
     print(f"{'':<26}" + "".join(f"{name:>16}" for name in ("all", *LIGHTINGS, "calibration")))
-    for name, model in models.items():
-        uars, error = row(model, testing)
-        print(f"{name:<26}" + "".join(f"{uar!s:>16}" for uar in uars) + f"{error:>16.1f}", flush=True)
+    for name, trained in models.items():
+        rows = [row(model, testing) for model in trained]
+        for uars, error in rows:
+            print(f"{name:<26}" + "".join(f"{uar!s:>16}" for uar in uars) + f"{error:>16.1f}", flush=True)
+        if len(rows) > 1:
+            values = np.array([[uar.value for uar in uars] + [error] for uars, error in rows])
+            spread = zip(values.mean(0), values.std(0, ddof=1), strict=True)
+            print(f"{'  mean, spread':<26}" + "".join(f"{f'{mean:.1f}, {one:.1f}':>16}" for mean, one in spread))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from interrupts import listen  # noqa: E402
 from see_folder import make_see  # noqa: E402
 
 CANTHUS = Path(sys.executable).with_name("canthus")
-OPTIONS = ["--preset", "small", "--batch", "4", "--accelerator", "cpu"]
+OPTIONS = ["--preset", "small", "--batch", "4", "--learning-rate", "3e-3", "--accelerator", "cpu"]
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
@@ -247,7 +247,7 @@ def test_data_set_that_is_not_whole(tmp_path, capsys, spoil, message):
         (["--learning-rate", "0.1"], "--learning-rate 0.1: the run in {} was begun with --learning-rate 0.003"),
         (["--seed", "1"], "--seed 1: the run in {} was begun with --seed 0"),
         (["--validation", "2"], "--validation 2: the run in {} was begun without --validation, and goes on"),
-        (["--each-modality"], "--each-modality: the run in {} was begun without --each-modality, and goes on"),
+        (["--no-each-modality"], "--no-each-modality: the run in {} was begun with --each-modality, and goes on"),
         (["--preset", "paper"], "--preset paper: the run in {} was begun with --preset small"),
         (["--encoder-weights", __file__], f"--encoder-weights {__file__}: the run in {{}} began from random weights"),
         (["--epochs", "3"], "{}/last.pth: has all of its 3 epochs already; more --epochs would go on"),
@@ -265,7 +265,7 @@ def test_an_option_that_does_not_agree_with_the_run_is_refused_at_once(see, whol
 
 
 def test_options_that_agree_may_be_given_again(see, whole_run, capsys):
-    given = ["--preset", "small", "--batch", "4", "--learning-rate", "3e-3", "--seed", "0", "--epochs", "3"]
+    given = ["--preset", "small", "--batch", "4", "--learning-rate", "3e-3", "--each-modality", "--seed", "0", "--epochs", "3"]
     assert main(["train", str(see), "-o", str(whole_run[0]), "--resume", *given]) == 2
     assert "has all of its 3 epochs already" in capsys.readouterr().err
 

@@ -69,10 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_whole, metavar="N", help=f"of everything random (default: {USUAL_SEED})")
     parser.add_argument(
         "--each-modality",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         help="also teach each modality alone, with the other one left out of some clips and the sensor's noise drawn "
         "anew, and ask all experts: for a network that would otherwise look at frames or at events only (see "
-        "docs/ablation.md). Not part of the published recipe",
+        "docs/ablation.md). Not part of the published recipe, but of --preset small",
     )
     parser.add_argument(
         "--validation",

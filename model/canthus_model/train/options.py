@@ -28,8 +28,8 @@ def begin(arguments: argparse.Namespace) -> Chosen:
     """What a new run is to be. An option that wasn't given is None, and means what its help says."""
     preset = PRESETS[arguments.preset or USUAL_PRESET]
     given = {name: value for name in _RECIPE if (value := getattr(arguments, name)) is not None}
-    if arguments.each_modality:
-        given |= EACH_MODALITY
+    if arguments.each_modality is not None:
+        given |= EACH_MODALITY if arguments.each_modality else dict.fromkeys(EACH_MODALITY, 0.0)
     seed = USUAL_SEED if arguments.seed is None else arguments.seed
     return Chosen(preset.config, replace(preset.recipe, **given), seed)
 
@@ -47,8 +47,9 @@ def go_on(arguments: argparse.Namespace, begun: Settings) -> Chosen:
     for name, held in (("batch", begun.recipe.batch), ("learning_rate", begun.recipe.learning_rate)):
         _check(f"--{name.replace('_', '-')}", getattr(arguments, name), held, folder)
     _check("--seed", arguments.seed, begun.seed, folder)
-    if arguments.each_modality and not begun.recipe.each_alone:
-        raise _disagrees("--each-modality", folder, "was begun without --each-modality")
+    if arguments.each_modality not in (None, bool(begun.recipe.each_alone)):
+        option, other = ("--each-modality", "without") if arguments.each_modality else ("--no-each-modality", "with")
+        raise _disagrees(option, folder, f"was begun {other} --each-modality")
     if begun.volunteers:
         _check("--validation", arguments.validation, len(begun.volunteers), folder)
     elif arguments.validation:

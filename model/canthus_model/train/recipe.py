@@ -40,10 +40,12 @@ class Recipe:
 
 
 EACH_MODALITY = {"each_alone": 1.0, "left_out": 0.15, "noise": 1.0, "balance": 0.02}
-"""What `canthus train --each-modality` adds to a recipe."""
+"""What `canthus train --each-modality` adds to a recipe, and `--no-each-modality` takes from it."""
 
 
-SMALL_RECIPE = Recipe(epochs=130, batch=32, learning_rate=3e-3, weight_decay=1e-2, decay=0.975, reseat=True)
+SMALL_RECIPE = Recipe(
+    epochs=130, batch=32, learning_rate=3e-3, weight_decay=1e-2, decay=0.975, reseat=True, **EACH_MODALITY
+)
 
 
 class Preset(NamedTuple):
