@@ -265,7 +265,19 @@ def test_an_option_that_does_not_agree_with_the_run_is_refused_at_once(see, whol
 
 
 def test_options_that_agree_may_be_given_again(see, whole_run, capsys):
-    given = ["--preset", "small", "--batch", "4", "--learning-rate", "3e-3", "--each-modality", "--seed", "0", "--epochs", "3"]
+    given = [
+        "--preset",
+        "small",
+        "--batch",
+        "4",
+        "--learning-rate",
+        "3e-3",
+        "--each-modality",
+        "--seed",
+        "0",
+        "--epochs",
+        "3",
+    ]
     assert main(["train", str(see), "-o", str(whole_run[0]), "--resume", *given]) == 2
     assert "has all of its 3 epochs already" in capsys.readouterr().err
 
