@@ -44,7 +44,7 @@ EACH_MODALITY = {"each_alone": 1.0, "left_out": 0.15, "noise": 1.0, "balance": 0
 
 
 SMALL_RECIPE = Recipe(
-    epochs=130, batch=32, learning_rate=3e-3, weight_decay=1e-2, decay=0.975, reseat=True, **EACH_MODALITY
+    epochs=60, batch=16, learning_rate=1e-3, weight_decay=1e-2, decay=0.948, reseat=True, **EACH_MODALITY
 )
 
 
