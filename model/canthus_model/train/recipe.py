@@ -39,7 +39,7 @@ class Recipe:
     balance: float = 0.0
 
 
-EACH_MODALITY = {"each_alone": 1.0, "left_out": 0.15, "noise": 1.0, "balance": 0.02}
+EACH_MODALITY = {"each_alone": 1.0, "left_out": 0.2, "noise": 2.0, "balance": 0.02}
 """What `canthus train --each-modality` adds to a recipe, and `--no-each-modality` takes from it."""
 
 
