@@ -320,8 +320,6 @@ def test_layers_without_a_range_stay_in_float():
 def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see, tmp_path, monkeypatch):
     """Goals that INT8 can't hold everywhere leave layers in float, and the bundle says which and why."""
     monkeypatch.setattr(encoders, "FURTHEST", 0.01)
-    for name in ("LIKELY", "TRIED"):
-        monkeypatch.setattr(calibrating, name, Goal(agreement=100.0, uar_loss=0.0))
     found = []
     compare = calibrating.compare
 
@@ -329,7 +327,7 @@ def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see
         costs = compare(*arguments)
         found.append(max(cost.divergence for cost in costs.values()))
         good = found[-1] < 0.3 * found[0]
-        return costs if good else {name: type(c)(**{**vars(c), "agreement_high": 50.0}) for name, c in costs.items()}
+        return costs if good else {name: type(c)(**{**vars(c), "uar_loss_low": 50.0}) for name, c in costs.items()}
 
     monkeypatch.setattr(calibrating, "compare", strict)
     assert export(small_checkpoint, calibration_see, tmp_path / "eye.canthus") == 0
@@ -472,13 +470,13 @@ COST = canthus.calibration.Cost(1000, 99.5, 1e-5, 1e-3, 80.0, 79.8, 80.0, 79.8, 
 
 
 def test_a_goal_is_missed_by_what_is_certain_and_shown_by_the_lower_end():
-    assert Goal(99.0, 0.3, 2e-5).shown(COST) and not Goal(99.0, 0.3, 2e-5).missed(COST)
-    open_goal = Goal(99.4, 0.3, 2e-5)
+    assert Goal(99.0, 0.3).shown(COST) and not Goal(99.0, 0.3).missed(COST)
+    open_goal = Goal(99.4, 0.3)
     assert not open_goal.shown(COST) and not open_goal.missed(COST)
-    for goal in (Goal(99.9, 0.3, 2e-5), Goal(99.0, 0.05, 2e-5), Goal(99.0, 0.3, 5e-6)):
+    for goal in (Goal(99.9, 0.3), Goal(99.0, 0.05)):
         assert goal.missed(COST) and not goal.shown(COST)
     of_one_volunteer = replace(COST, agreement_low=None, agreement_high=None, uar_loss_low=None)
-    assert not Goal(99.0, 0.3, 2e-5).missed(of_one_volunteer) and not Goal(99.0, 0.3, 2e-5).shown(of_one_volunteer)
+    assert not Goal(99.0, 0.3).missed(of_one_volunteer) and not Goal(99.0, 0.3).shown(of_one_volunteer)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 stats = pytest.importorskip("scipy.stats")
-from canthus_calibration.agreement import effective_clips  # noqa: E402
+from canthus_calibration.agreement import effective_clips, expected_agreement  # noqa: E402
 from canthus_calibration.interval import clips_to_show, design_effect, share_between  # noqa: E402
 
 
@@ -54,3 +54,30 @@ def test_intervals_hold_the_truth_as_often_as_they_say(alike):
             kept.append(low <= truth <= high)
     assert np.mean(held) >= 0.94
     assert alike < 0.4 or np.mean(naive) < 0.9
+
+
+def probabilities(leads):
+    """Of two labels, (N, 2), of which the first leads by so many logits."""
+    first = 1 / (1 + np.exp(-np.asarray(leads, np.float64)))
+    return np.stack([first, 1 - first], 1)
+
+
+def test_answers_are_expected_to_stay_as_often_as_they_do():
+    """Leads and what moves them drawn anew: the expectation is nearer to the truth than a count is."""
+    random, clips, truth, counted, expected = np.random.default_rng(2), 300, [], [], []
+    for _ in range(200):
+        leads, moved = random.normal(0, 2, 50 * clips), random.normal(0, 0.1, 50 * clips)
+        truth.append(100 * ((leads > 0) == (leads + moved > 0)).mean())
+        leads, moved, same_light = leads[:clips], moved[:clips], np.zeros(clips, int)
+        before, after = probabilities(leads), probabilities(leads + moved)
+        counted.append(100 * (before.argmax(1) == after.argmax(1)).mean())
+        expected += expected_agreement(before, after, same_light)
+    assert abs(np.mean(expected) - np.mean(truth)) < 0.1
+    assert np.std(expected) < 0.6 * np.std(counted)
+
+
+def test_what_does_not_move_stays_and_each_lighting_is_told_apart():
+    leads, lighting = np.array([0.1, 3.0, 0.1, 3.0]), np.array([0, 0, 2, 2])
+    before, after = probabilities(leads), probabilities(leads - [0, 0, 1, 1])
+    assert expected_agreement(before, before, lighting) == [100.0, 100.0]
+    assert expected_agreement(before, after, lighting) == [100.0, 75.0]  # the lead of one is lost, if moved that way

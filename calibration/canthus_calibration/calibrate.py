@@ -17,7 +17,7 @@ from canthus.calibration import Calibration
 from canthus.errors import CalibrationError
 from canthus.modalities import Modalities
 from canthus.parts import ENCODERS, HEAD
-from canthus_calibration.agreement import closest_lead, compare, divergences
+from canthus_calibration.agreement import closest_lead, compare, divergences, expected_agreement
 from canthus_calibration.encoders import errors, keep_near
 from canthus_calibration.fallback import Goal, fewest_in_float, worst
 from canthus_calibration.journal import Journal
@@ -36,16 +36,16 @@ from canthus_model.see.names import LIGHTINGS
 from canthus_model.steps import Steps
 
 GOAL = Goal(agreement=99.0, uar_loss=0.5)
-TRIED = Goal(agreement=99.4, uar_loss=0.3, divergence=5e-5)
-"""What is asked on clips of training volunteers, which a network is surer of, so that GOAL holds on others."""
-LIKELY = Goal(agreement=0.0, uar_loss=100.0, divergence=TRIED.divergence)
-"""What is asked of some of them before all are tried: too few for the other two."""
+TRIED, LIKELY = 99.2, 98.9
+"""Percent of the answers that are expected to stay, in every lighting: of clips of training volunteers, which a network
+is surer of, so that GOAL holds on others; and of some of these, before all are tried."""
 
 _TRIED_SEQUENCES = 250  # of each lighting, at most: what TRIED is tried on, two clips each
 _LIKELY_EVERY = 8  # of these clips one for a quick trial
 _MEASURED = "costs with weights of 8 bits, and of 7"  # what a journal holds: one that holds other things is begun anew
 _WEIGHED_PER_LIGHTING = 12  # of the calibration's clips on which each layer's cost is measured
 _SEVEN_BITS = 1.5  # times what a layer costs with 8-bit weights that it may cost with 7-bit ones
+_ABOUT = 3e-4  # bits that the layers in INT8 may cost together, if a guess has to be made
 _NOTHING = 1e-7  # bits that a layer may cost whatever its weights
 _TESTED = 2000  # clips of testing volunteers for the report
 _ROUNDS = 2, 20  # in which those are drawn: what another clip changes takes two; published evaluations have 20
@@ -232,14 +232,19 @@ def _choose(
     tried = decode(training, _spread(training, _TRIED_SEQUENCES), seed=1, report=report)
     float32 = answers_of(graphs, tried)
 
-    def holds(goal: Goal, every: int, in_float: list[Layer]) -> bool:
-        int8 = network.quantised(ranges, with_dragged(network.layers, in_float))
+    def holds(agreement: float, every: int, in_float: list[Layer]) -> bool:
         some = tried.those(slice(None, None, every))
-        found = compare(float32[::every], answers_of(int8, some), some)
-        return not any(goal.missed(cost) for cost in found.values())
+        int8 = answers_of(network.quantised(ranges, with_dragged(network.layers, in_float)), some)
+        before = float32[::every]
+        if any(
+            cost.uar_loss_low is not None and cost.uar_loss_low > GOAL.uar_loss
+            for cost in compare(before, int8, some).values()
+        ):
+            return False
+        return min(expected_agreement(before, int8, some.lighting)) >= agreement
 
     likely, good = partial(holds, LIKELY, _LIKELY_EVERY), partial(holds, TRIED, 1)
-    return fewest_in_float(network.layers, costs, must, TRIED.divergence, likely, good), len(tried)
+    return fewest_in_float(network.layers, costs, must, _ABOUT, likely, good), len(tried)
 
 
 def _odd(layers: list[Layer], ranges: Ranges, see: See, drawn: Drawn) -> tuple[list[str], list[Layer]]:

@@ -18,21 +18,19 @@ class Goal:
     Attributes:
         agreement: percent of clips with the same answer, at least.
         uar_loss: points of UAR, at most.
-        divergence: mean, in bits, at most. On some hundred clips the other two hang on two or three; this doesn't.
 
-    Of the first two a cost has intervals: what clips of so few people can't tell from the goal doesn't miss it, and
+    Of both a cost has intervals: what clips of so few people can't tell from the goal doesn't miss it, and
     isn't shown to hold it either.
     """
 
     agreement: float
     uar_loss: float
-    divergence: float = math.inf
 
     def missed(self, cost: Cost) -> bool:
         """Whether one lighting's cost misses it for certain."""
         agreement = 100.0 if cost.agreement_high is None else cost.agreement_high
         uar_loss = -100.0 if cost.uar_loss_low is None else cost.uar_loss_low
-        return agreement < self.agreement or uar_loss > self.uar_loss or cost.divergence > self.divergence
+        return agreement < self.agreement or uar_loss > self.uar_loss
 
     def shown(self, cost: Cost) -> bool:
         """Whether the clips of one lighting show that its agreement holds, and nothing is missed."""
