@@ -56,7 +56,7 @@ def expected_agreement(float32: Floats, int8: Floats, lighting: Places) -> list[
         float32, int8: probabilities (N, labels).
         lighting: (N,), places in LIGHTINGS.
     """
-    leads, moved = _leads(float32), np.abs(_lead_of(int8, float32.argmax(1)) - _leads(float32))
+    leads, moved = _leads(float32), leads_moved(float32, int8)
     stay = []
     for place in np.unique(lighting):
         some = lighting == place
@@ -65,7 +65,12 @@ def expected_agreement(float32: Floats, int8: Floats, lighting: Places) -> list[
     return stay
 
 
-def divergences(p: Floats, q: Floats) -> NDArray[np.float64]:
+def leads_moved(float32: Floats, int8: Floats) -> NDArray[np.float64]:
+    """How far INT8 moves what float32's answer leads by, up or down, in logits, (N,)."""
+    return np.abs(_lead_of(int8, float32.argmax(1)) - _leads(float32))
+
+
+def _divergences(p: Floats, q: Floats) -> NDArray[np.float64]:
     """Jensen-Shannon divergence of each row, in bits, (N,)."""
     p, q = (np.maximum(x.astype(np.float64), 1e-12) for x in (p, q))
     middle = (p + q) / 2
@@ -104,7 +109,7 @@ def _lead_of(probabilities: Floats, answers: Places) -> NDArray[np.float64]:
 
 def _cost(float32: Floats, int8: Floats, label: Places, names: list[SequenceName]) -> Cost:
     answers, answers_int8 = float32.argmax(1), int8.argmax(1)
-    divergence, same = divergences(float32, int8), answers == answers_int8
+    divergence, same = _divergences(float32, int8), answers == answers_int8
     right, right_int8 = answers == label, answers_int8 == label
     panel, low, high = Panel(names), None, None
     uar, uar_int8 = panel.uar(right[None]), panel.uar(right_int8[None])

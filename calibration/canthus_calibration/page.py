@@ -10,7 +10,8 @@ from canthus.calibration import Calibration
 from canthus.errors import CalibrationError
 from canthus.page import STYLE, document
 from canthus.whole_file import whole_file
-from canthus_calibration.calibrate import GOAL, Calibrated
+from canthus_calibration.calibrate import UAR_LOSS, Calibrated
+from canthus_calibration.fallback import Goal
 from canthus_calibration.layers import Layer
 from canthus_calibration.ranges import Reconciled
 from canthus_calibration.targets import TARGETS
@@ -54,7 +55,7 @@ training volunteers, sha256 {record.clips_sha256[:16]}….</p>
 <h2>What each layer reads</h2>
 <p>Bars: from where to where each lighting alone would have the range. Grey: the range that was taken, which makes the
 largest relative rounding error of the four smallest. Behind it, per lighting: that error in decibels below the
-signal, and the divergence in bits if this layer alone is in INT8, the redder the more. {key}</p>
+signal, and how far answers' leads move, in logits, if this layer alone is in INT8, the redder the more. {key}</p>
 {_layers(calibrated)}"""
     return document(f"Calibration of {bundle}", body, STYLE + _STYLE)
 
@@ -73,7 +74,7 @@ def _costs(record: Calibration) -> str:
     )
     rows = [f"<tr>{''.join(f'<th>{head}' for head in heads)}</tr>"]
     for name, cost in record.costs.items():
-        missed = "" if GOAL.shown(cost) else ' class="missed"'
+        missed = "" if Goal(record.goal, UAR_LOSS).shown(cost) else ' class="missed"'
         rows.append(
             f"<tr><td>{name}<td>{cost.clips}<td{missed}>{agreement(cost)}<td>{cost.divergence:.1e}"
             f"<td>{cost.worst_divergence:.1e}<td>{cost.uar:.1f} %<td>{cost.uar_int8:.1f} %"
@@ -101,9 +102,9 @@ def _row(calibrated: Calibrated, layer: Layer) -> str:
     for place, name in enumerate(LIGHTINGS):
         error = max((one.error[place] for one in found), default=0.0)
         decibels = f"{-10 * math.log10(error):.0f} dB · " if error > 0 else ""
-        cost = calibrated.layer_costs[layer.name][name]
-        red = min(max((math.log10(max(cost, 1e-12)) + 6) / 3, 0), 1)  # from a millionth of a bit to a thousandth
-        cells.append(f'<td style="background:rgba(213,60,0,{0.6 * red:.2f})">{decibels}{cost:.0e}')
+        moved = math.sqrt(calibrated.layer_costs[layer.name][name])
+        red = min(max((math.log10(max(moved, 1e-12)) + 3) / 2, 0), 1)  # from a thousandth of a logit to a tenth
+        cells.append(f'<td style="background:rgba(213,60,0,{0.6 * red:.2f})">{decibels}{moved:.0e}')
     kept = calibrated.record.float_layers.get(layer.name, "")
     mark = f' class="float" title="{html.escape(kept)}"' if kept else ""
     return f"<tr{mark}><td>{html.escape(layer.name)}<td>{picture}{''.join(cells)}</tr>"

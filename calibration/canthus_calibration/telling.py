@@ -26,7 +26,7 @@ def reason(
     """Why a layer stays in float.
 
     Args:
-        costs: by layer's name and lighting, in bits.
+        costs: by layer's name and lighting, in squares of logits.
         off: of those that stay for the sake of their encoder's features, what each alone does to these.
         must: the layers without a range.
         chosen: those that aren't dragged along by others.
@@ -40,7 +40,12 @@ def reason(
         lighting, error = worst(off[layer.name])
         return f"puts the features of {layer.part} {100 * error:.2g} % off in {lighting}, alone"
     lighting, cost = worst(costs[layer.name])
-    return f"costs {cost:.2g} bits in {lighting}, alone"
+    return f"moves what answers lead by by {moves(cost)} in {lighting}, alone"
+
+
+def moves(cost: float) -> str:
+    """How far leads move, of the mean of the squares."""
+    return f"{math.sqrt(cost):.2g} logits"
 
 
 def doubts(found: Mapping[str, Cost], goal: Goal) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clips", type=_clips, metavar="N", help="to take ranges from, a quarter from each lighting (default: 400)"
     )
     int8.add_argument(
+        "--agreement",
+        type=_agreement,
+        metavar="PERCENT",
+        help="of the answers that are to be as in float32, in every lighting (default: 99); the fewer, the more layers "
+        "run in INT8",
+    )
+    int8.add_argument(
         "--report", type=Path, metavar="FILE", help="also write a page (HTML): every layer's ranges in every lighting"
     )
 
@@ -86,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     options = {
         name: value
-        for name in ("see", "target", "ranges", "clips", "report")
+        for name in ("see", "target", "ranges", "clips", "agreement", "report")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.precision != "int8" and options:
@@ -120,6 +128,16 @@ def _clips(text: str) -> int:
             f"{text!r} is not a number of clips: a multiple of 4, {_FEWEST_CLIPS} to {_MOST_CLIPS}"
         )
     return int(text)
+
+
+def _agreement(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = math.nan
+    if not 50 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of percent from 50 to 100")
+    return percent
 
 
 def _image_size(text: str) -> tuple[int, int]:

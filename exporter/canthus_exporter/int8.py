@@ -9,7 +9,7 @@ from canthus.engine import Engine
 from canthus.errors import ExportError
 from canthus.operators import library_path
 from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, answered, furthest, replay
-from canthus_calibration.calibrate import Calibrated, calibrate
+from canthus_calibration.calibrate import AGREEMENT, Calibrated, calibrate
 from canthus_exporter.exact_runtime import exact_runtime
 from canthus_exporter.exported import Exported
 from canthus_model.see.annotation import read_labels
@@ -31,6 +31,7 @@ class Int8:
         target: one of `canthus_calibration.targets.TARGETS`.
         ranges: one of `canthus_calibration.ranges.ESTIMATORS`.
         clips: to take ranges from, a quarter from each lighting.
+        agreement: percent of the answers that are to be as in float32, in every lighting.
         page: file for a page about it (HTML), if any.
     """
 
@@ -38,6 +39,7 @@ class Int8:
     target: str = "x86"
     ranges: str = "entropy"
     clips: int = 400
+    agreement: float = AGREEMENT
     page: Path | None = None
 
     def check(self, labels: tuple[str, ...]) -> None:
@@ -72,6 +74,7 @@ def to_int8(exported: Exported, int8: Int8, journal: Path, steps: Steps) -> tupl
         target=int8.target,
         estimator=int8.ranges,
         clips=int8.clips,
+        agreement=int8.agreement,
         journal=journal,
         steps=steps,
     )

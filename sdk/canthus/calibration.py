@@ -63,6 +63,7 @@ class Calibration:
         float_layers: those that don't, and why.
         warnings: what was odd about the clips.
         costs: by lighting, on the testing subset.
+        goal: percent of the answers that were to be as in float32, in every lighting.
         features: by encoder, how far its features are off there, as a share of their size, in the lighting where they
             are most; empty if not measured, as in older bundles.
     """
@@ -74,4 +75,5 @@ class Calibration:
     float_layers: Mapping[str, str]
     warnings: tuple[str, ...]
     costs: Mapping[str, Cost]
+    goal: float = 99.0  # what older bundles were made for, and don't say
     features: Mapping[str, float] = field(default_factory=dict)

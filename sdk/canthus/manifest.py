@@ -145,6 +145,7 @@ def _calibration(fields: _Fields) -> Calibration:
         float_layers=fields.mapping("float_layers").all_strings(),
         warnings=fields.strings("warnings", empty=True),
         costs={name: _cost(costs.mapping(name)) for name in costs.names()},
+        **({"goal": fields.number("goal", 0, 100)} if fields.has("goal") else {}),
         features=_features(fields.mapping("features")) if fields.has("features") else {},
     )
 
