@@ -36,7 +36,7 @@ from canthus_model.see.names import LIGHTINGS
 from canthus_model.steps import Steps
 
 AGREEMENT, UAR_LOSS = 99.0, 0.5
-"""The goal: percent of the answers that are as in float32, unless another is asked for; points of UAR to lose at most."""
+"""The goal: percent of answers that are as in float32, unless another is asked for; points of UAR to lose at most."""
 
 _TRIED, _LIKELY = 0.2, -0.1
 """How many more percent have to be expected to stay, in every lighting: of clips of training volunteers, which a
