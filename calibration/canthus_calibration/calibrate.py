@@ -42,7 +42,7 @@ _TRIED, _LIKELY = 0.2, -0.1
 """How many more percent have to be expected to stay, in every lighting: of clips of training volunteers, which a
 network is surer of, so that the goal holds on others; and of some of these, before all are tried."""
 
-_TRIED_SEQUENCES = 250  # of each lighting, at most: what TRIED is tried on, two clips each
+_TRIED_SEQUENCES = 250  # of each lighting, at most: on which layers are tried, two clips each
 _LIKELY_EVERY = 8  # of these clips one for a quick trial
 _MEASURED = (
     "squares of what moves leads, with weights of 8 bits, and of 7"  # in a journal; one of other things is begun anew
@@ -245,13 +245,14 @@ def _choose(
     tried = decode(training, _spread(training, _TRIED_SEQUENCES), seed=1, report=report)
     float32 = answers_of(graphs, tried)
     held: dict[int, float] = {}
+    lost = Goal(0.0, UAR_LOSS)  # how many answers stay is expected below
 
     def holds(more: float, every: int, in_float: list[Layer]) -> bool:
         kept, some = with_dragged(network.layers, in_float), tried.those(slice(None, None, every))
         before, int8 = float32[::every], answers_of(network.quantised(ranges, kept), some)
-        losses = [cost.uar_loss_low for cost in compare(before, int8, some).values()]
+        missed = any(lost.missed(cost) for cost in compare(before, int8, some).values())
         expected = held[len(kept)] = min(expected_agreement(before, int8, some.lighting))
-        return expected >= min(agreement + more, 100) and not any(loss and loss > UAR_LOSS for loss in losses)
+        return expected >= min(agreement + more, 100) and not missed
 
     likely, good = partial(holds, _LIKELY, _LIKELY_EVERY), partial(holds, _TRIED, 1)
     return fewest_in_float(network.layers, costs, must, _ABOUT, likely, good), len(tried), held
