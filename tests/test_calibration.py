@@ -258,34 +258,17 @@ LAYERS = [Layer(f"first_frame.{number}", str(number), (), f"result {number}", 1)
 COSTS = {layer.name: {"Low": 2.0**place if place else 0.0} for place, layer in enumerate(LAYERS)}
 
 
-def always(in_float):
-    return True
-
-
-@pytest.mark.parametrize("about", [-1.0, 0.0, 254.0, 16382.0, 1e9])  # guesses 20, 19, 12, 6 and none
 @pytest.mark.parametrize("needed", [0, 1, 2, 7, 19, 20])
-def test_fallback_keeps_as_few_as_needed(needed, about):
+def test_fallback_keeps_as_few_as_needed(needed):
     trials = []
 
     def enough(in_float):
         trials.append(len(in_float))
         return len(in_float) >= needed
 
-    kept = fewest_in_float(LAYERS, COSTS, [], about, enough, always)
+    kept = fewest_in_float(LAYERS, COSTS, [], enough)
     assert [layer.name for layer in kept] == [f"first_frame.{19 - place}" for place in range(needed)]
-    assert len(trials) <= 9 and len(trials) == len(set(trials))
-
-
-@pytest.mark.parametrize("likely, needed, kept", [(0, 2, 2), (5, 5, 5), (5, 7, 7), (8, 11, 12), (8, 21, 20)])
-def test_fallback_keeps_more_where_the_thorough_trial_asks_for_it(likely, needed, kept):
-    quick, thorough = (lambda in_float, n=n: len(in_float) >= n for n in (likely, needed))
-    assert len(fewest_in_float(LAYERS, COSTS, [], 1.0, quick, thorough)) == kept
-
-
-def test_cheap_layers_go_first():
-    dear = [Layer(layer.name, layer.node, (), layer.result, 1000) for layer in LAYERS[18:]]
-    kept = fewest_in_float([*LAYERS[:18], *dear], COSTS, [], 1e9, lambda in_float: len(in_float) >= 3, always)
-    assert [layer.name for layer in kept] == ["first_frame.17", "first_frame.16", "first_frame.15"]
+    assert len(trials) <= 5 and len(trials) == len(set(trials))
 
 
 def test_layers_whose_result_is_read_unrounded_are_dragged_along(float_graphs):
@@ -305,28 +288,29 @@ def test_of_layers_that_cost_about_the_same_the_first_goes_first():
     """Else how a processor adds up floats would choose."""
     costs = {layer.name: {"Low": 1.0 + 0.01 * place} for place, layer in enumerate(LAYERS)}
     for _ in range(2):
-        kept = fewest_in_float(LAYERS, costs, [], 1e9, lambda in_float: len(in_float) >= 3, always)
+        kept = fewest_in_float(LAYERS, costs, [], lambda in_float: len(in_float) >= 3)
         assert [layer.name for layer in kept] == ["first_frame.0", "first_frame.1", "first_frame.2"]
         costs = {name: {"Low": 2.0 - cost["Low"] + 0.5} for name, cost in costs.items()}
 
 
 def test_layers_without_a_range_stay_in_float():
     must = [LAYERS[0]]
-    assert fewest_in_float(LAYERS, COSTS, must, 1e9, always, always) == must
-    kept = fewest_in_float(LAYERS, COSTS, must, 1e9, lambda in_float: len(in_float) >= 3, always)
+    assert fewest_in_float(LAYERS, COSTS, must, lambda in_float: True) == must
+    kept = fewest_in_float(LAYERS, COSTS, must, lambda in_float: len(in_float) >= 3)
     assert [layer.name for layer in kept] == ["first_frame.0", "first_frame.19", "first_frame.18"]
 
 
 def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see, tmp_path, monkeypatch):
     """Goals that INT8 can't hold everywhere leave layers in float, and the bundle says which and why."""
     monkeypatch.setattr(encoders, "FURTHEST", 0.01)
-    found = []
+    trials = 0
     compare = calibrating.compare
 
     def strict(*arguments):
+        nonlocal trials
+        trials += 1
         costs = compare(*arguments)
-        found.append(max(cost.divergence for cost in costs.values()))
-        good = found[-1] < 0.3 * found[0]
+        good = trials > 1  # with half of the layers in float too much is lost, and not with more
         return costs if good else {name: type(c)(**{**vars(c), "uar_loss_low": 50.0}) for name, c in costs.items()}
 
     monkeypatch.setattr(calibrating, "compare", strict)
@@ -334,7 +318,7 @@ def test_goal_that_needs_float_is_met_and_told(small_checkpoint, calibration_see
     kept = canthus.read_bundle(tmp_path / "eye.canthus").manifest.calibration.float_layers
     assert kept
     reason = (
-        r"moves what answers lead by by \S+ logits in \w+, alone|puts the features of \w+ \S+ % off in \w+, alone|"
+        r"moves answers' leads by \S+ logits in \w+, alone|puts the features of \w+ \S+ % off in \w+, alone|"
         r"its result is read by (first|last)_(frame|event)\.\S+"
     )
     assert all(re.fullmatch(reason, found) for found in kept.values())
@@ -538,15 +522,15 @@ def test_no_layer_in_int8_is_no_int8_bundle(small_checkpoint, calibration_see, t
     "held, told",
     [
         (
-            {10: 97.96, 40: 98.62, 90: 99.0},
-            ". With 40 of 100 in float some 98.4 % hold: --agreement 98.4 asks for that",
+            {40: 98.46, 90: 99.0, 60: 98.7},
+            ". With 40 of 100 layers in float some 98.4 % hold: --agreement 98.4 asks for that",
         ),
-        ({60: 98.0}, ": export it in float32, or calibrate on more people"),
-        ({}, ": export it in float32, or calibrate on more people"),
+        ({60: 49.9}, ""),
+        ({}, ""),
     ],
 )
-def test_where_no_layer_can_be_in_int8_what_can_be_had_is_told(held, told):
-    assert calibrating._what_holds(held, 100).startswith(told)
+def test_what_could_be_asked_for_instead_is_told(held, told):
+    assert telling.what_holds(held, 100) == told
 
 
 @pytest.mark.parametrize("percent", ["", "ninety", "nan", "49", "100.1"])

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from canthus_calibration.ranges import Reconciled
 from canthus_calibration.running import Array
 from canthus_calibration.subsets import Drawn, balanced, decode, missing_emotions
 from canthus_calibration.targets import TARGETS
-from canthus_calibration.telling import counts, doubts, far, in_name, moves, reason, table
+from canthus_calibration.telling import counts, doubts, far, in_name, moves, reason, table, what_holds
 from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, open_see
 from canthus_model.see.moments import Clips
@@ -38,18 +37,16 @@ from canthus_model.steps import Steps
 AGREEMENT, UAR_LOSS = 99.0, 0.5
 """The goal: percent of answers that are as in float32, unless another is asked for; points of UAR to lose at most."""
 
-_TRIED, _LIKELY = 0.2, -0.1
-"""How many more percent have to be expected to stay, in every lighting: of clips of training volunteers, which a
-network is surer of, so that the goal holds on others; and of some of these, before all are tried."""
+_TRIED = 0.2
+"""How many more percent stay, in any lighting, of the clips on which layers are tried: they are of training volunteers,
+of whom a network is surer than of those for whom the goal is to hold."""
 
 _TRIED_SEQUENCES = 250  # of each lighting, at most: on which layers are tried, two clips each
-_LIKELY_EVERY = 8  # of these clips one for a quick trial
 _MEASURED = (
     "squares of what moves leads, with weights of 8 bits, and of 7"  # in a journal; one of other things is begun anew
 )
 _WEIGHED_PER_LIGHTING = 12  # of the calibration's clips on which each layer's cost is measured
 _SEVEN_BITS = 1.5  # times what a layer costs with 8-bit weights that it may cost with 7-bit ones
-_ABOUT = 3e-3  # that the layers in INT8 may cost together, if a guess has to be made
 _NOTHING = 1e-6  # that a layer may cost whatever its weights
 _JUMP = 0.2  # logits: what moves a lead further is an expert that takes another's place, which any small move may do
 _TESTED = 2000  # clips of testing volunteers for the report
@@ -140,7 +137,8 @@ def calibrate(
     if not any(layer.work and layer not in in_float for layer in network.layers):
         raise CalibrationError(
             f"no layer of the network can be in INT8 and hold the goal ({agreement:g} % of the answers as in float32, "
-            f"in every lighting), as tried on {tried} clips{_what_holds(held, len(network.layers))}"
+            f"in every lighting), as tried on {tried} clips: export it in float32"
+            + what_holds(held, len(network.layers))
         )
     int8 = network.quantised(ranges, in_float)
     with steps.step("compare") as step:
@@ -153,7 +151,7 @@ def calibrate(
         apart = {part: errors(exact[part], features[part], tested.lighting) for part in ENCODERS}
         step.result(f"on {len(tested)} clips of other volunteers" + table(found))
     modalities = look_at_modalities(int8[HEAD], features, tested, testing, steps)
-    warnings += doubts(found, Goal(agreement, UAR_LOSS)) + far(apart) + in_name(network.layers, in_float)
+    warnings += doubts(found, Goal(agreement, UAR_LOSS)) + far(apart) + in_name(network.layers, in_float, held)
     for warning in warnings:
         steps.warn(warning)
     record = Calibration(
@@ -240,34 +238,21 @@ def _choose(
     agreement: float,
     report: Report,
 ) -> tuple[list[Layer], int, dict[int, float]]:
-    """The layers that have to stay in float, on how many clips that was tried, and the percent of answers that are
-    expected to stay in the worst lighting with so many layers in float as were tried."""
+    """The layers that have to stay in float, on how many clips that was tried, and by how many layers were tried in
+    float, the percent of answers that are expected to stay on others in the worst lighting."""
     tried = decode(training, _spread(training, _TRIED_SEQUENCES), seed=1, report=report)
     float32 = answers_of(graphs, tried)
     held: dict[int, float] = {}
     lost = Goal(0.0, UAR_LOSS)  # how many answers stay is expected below
 
-    def holds(more: float, every: int, in_float: list[Layer]) -> bool:
-        kept, some = with_dragged(network.layers, in_float), tried.those(slice(None, None, every))
-        before, int8 = float32[::every], answers_of(network.quantised(ranges, kept), some)
-        missed = any(lost.missed(cost) for cost in compare(before, int8, some).values())
-        expected = held[len(kept)] = min(expected_agreement(before, int8, some.lighting))
-        return expected >= min(agreement + more, 100) and not missed
+    def holds(in_float: list[Layer]) -> bool:
+        kept = with_dragged(network.layers, in_float)
+        int8 = answers_of(network.quantised(ranges, kept), tried)
+        missed = any(lost.missed(cost) for cost in compare(float32, int8, tried).values())
+        held[len(kept)] = min(expected_agreement(float32, int8, tried.lighting)) - _TRIED
+        return held[len(kept)] >= min(agreement, 100 - _TRIED) and not missed
 
-    likely, good = partial(holds, _LIKELY, _LIKELY_EVERY), partial(holds, _TRIED, 1)
-    return fewest_in_float(network.layers, costs, must, _ABOUT, likely, good), len(tried), held
-
-
-def _what_holds(held: Mapping[int, float], layers: int) -> str:
-    """What to do where no layer can be in INT8: what was tried that comes nearest, with half of the layers in INT8."""
-    if near := [count for count in held if count <= layers / 2]:
-        best = max(near)
-        percent = f"{held[best] - _TRIED:.1f}"
-        return (
-            f". With {best} of {layers} in float some {percent} % hold: --agreement {percent} asks for that; or export "
-            "it in float32"
-        )
-    return ": export it in float32, or calibrate on more people"
+    return fewest_in_float(network.layers, costs, must, holds), len(tried), held
 
 
 def _odd(layers: list[Layer], ranges: Ranges, see: See, drawn: Drawn) -> tuple[list[str], list[Layer]]:

@@ -67,7 +67,7 @@ def keep_near(
             for layer in layers
         }
         squares = {name: {light: error**2 for light, error in one.items()} for name, one in found.items()}
-        added = fewest_in_float(layers, squares, must, FURTHEST**2, near, near)
+        added = fewest_in_float(layers, squares, must, near)
         kept += [layer for layer in added if layer not in must]
         alone.update({layer.name: found[layer.name] for layer in added if layer not in must})
     return kept, alone

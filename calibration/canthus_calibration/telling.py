@@ -40,7 +40,7 @@ def reason(
         lighting, error = worst(off[layer.name])
         return f"puts the features of {layer.part} {100 * error:.2g} % off in {lighting}, alone"
     lighting, cost = worst(costs[layer.name])
-    return f"moves what answers lead by by {moves(cost)} in {lighting}, alone"
+    return f"moves answers' leads by {moves(cost)} in {lighting}, alone"
 
 
 def moves(cost: float) -> str:
@@ -96,15 +96,30 @@ def far(found: Mapping[str, Errors]) -> list[str]:
     return warnings
 
 
-def in_name(layers: Sequence[Layer], in_float: Sequence[Layer]) -> list[str]:
-    """A warning, if most of the work is left in float."""
+def in_name(layers: Sequence[Layer], in_float: Sequence[Layer], held: Mapping[int, float]) -> list[str]:
+    """A warning, if most of the work is left in float; `held` as in `what_holds`."""
     share = sum(layer.work for layer in layers if layer not in in_float) / sum(layer.work for layer in layers)
     if share >= _WORTH_IT:
         return []
     return [
         f"INT8 in little more than name: of the encoders' work {100 * share:.0f} % is in INT8, since the other layers "
         "would change too many answers. It may run no faster than float32, which changes none"
+        + what_holds(held, len(layers))
     ]
+
+
+def what_holds(held: Mapping[int, float], layers: int) -> str:
+    """What to ask for instead, after the trial with the fewest layers in float.
+
+    Args:
+        held: percent of answers that hold, by how many layers were tried in float.
+        layers: how many there are.
+    """
+    if not held or held[min(held)] < 50:
+        return ""
+    fewest = min(held)
+    percent = f"{math.floor(10 * held[fewest]) / 10:g}"
+    return f". With {fewest} of {layers} layers in float some {percent} % hold: --agreement {percent} asks for that"
 
 
 def counts(drawn: Drawn) -> str:

@@ -25,7 +25,7 @@ SIZE = (100, 133)  # height and width, as SEE's images are after resizing
 def window_of(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Frame and event image, uint8 (2, height, width) each, of the window `number`."""
     person, lighting = number % PEOPLE, LIGHTINGS[number // PEOPLE]
-    take = Take(SEED, 1 + person, number, (LABELS[number % len(LABELS)],), lighting, FRAMES)
+    take = Take(SEED, 1 + person, number, (LABELS[number % len(LABELS)],), (1.0,), lighting, FRAMES)
     window, frames, events = _native.EventWindow(WIDTH, HEIGHT), [], []
     for place, moment in enumerate(take.moments(lead_in=1), start=-1):
         x, y = (np.ascontiguousarray(moment.events[axis]).view(np.uint16) for axis in ("x", "y"))
