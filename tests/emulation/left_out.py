@@ -35,6 +35,7 @@ LEFT_OUT = {
     "test_monitor_page.py": "needs a browser",
     "test_network.py": TORCH,
     "test_openvino.py": "OpenVINO is for x86",
+    "test_requirements.py": MINUTES,
     "test_see.py": TORCH,
     "test_see_decoding.py": TORCH,
     "test_selective_scan_torch.py": TORCH,
@@ -57,6 +58,7 @@ SKIPPED = {
     "test_a_library_whose_addresses_are_not_its_offsets": "zig's linker places segments by another option",
     "test_a_live_stream_and_a_recording_agree_on_any_damage": MINUTES,
     "test_a_view_is_bit_identical_to_turning_frames_and_events_before": MINUTES,
+    "test_run_takes_a_view_from_its_options_or_a_file": MINUTES,
 }
 
 
