@@ -74,8 +74,8 @@ def _divergences(p: Floats, q: Floats) -> NDArray[np.float64]:
     """Jensen-Shannon divergence of each row, in bits, (N,)."""
     p, q = (np.maximum(x.astype(np.float64), 1e-12) for x in (p, q))
     middle = (p + q) / 2
-    both = (p * np.log2(p / middle)).sum(1) + (q * np.log2(q / middle)).sum(1)
-    return np.maximum(both / 2, 0.0)
+    both: NDArray[np.float64] = (p * np.log2(p / middle)).sum(1) + (q * np.log2(q / middle)).sum(1)
+    return np.maximum(both, 0.0) / 2
 
 
 def effective_clips(float32: Floats, same: NDArray[np.bool_], volunteer: Places) -> float:
@@ -104,7 +104,8 @@ def _lead_of(probabilities: Floats, answers: Places) -> NDArray[np.float64]:
     logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
     own = np.take_along_axis(logits, answers[:, None], 1)[:, 0]
     np.put_along_axis(logits, answers[:, None], -np.inf, 1)
-    return own - logits.max(1)
+    leads: NDArray[np.float64] = own - logits.max(1)
+    return leads
 
 
 def _cost(float32: Floats, int8: Floats, label: Places, names: list[SequenceName]) -> Cost:

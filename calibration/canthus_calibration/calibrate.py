@@ -108,8 +108,8 @@ def calibrate(
     training, testing = open_see(root, TRAINING), open_see(root, TESTING)
     _check_size(training, graphs[ENCODERS[0]])
     with steps.step("draw") as step:
-        chosen = balanced(training, clips // len(LIGHTINGS))
-        drawn = decode(training, [(0, place) for place in chosen], report=step.report)
+        places = balanced(training, clips // len(LIGHTINGS))
+        drawn = decode(training, [(0, place) for place in places], report=step.report)
         step.result(f"{len(drawn)} clips: {counts(drawn)}; sha256 {drawn.sha256[:12]}")
     network = Network(graphs, TARGETS[target])
     kept = Journal(journal, _key(graphs, drawn, target, estimator))

@@ -110,8 +110,8 @@ def decode(
     sequences = [see.sequences[place] for _, place in keys]
     frame, event = np.concatenate(frames), np.concatenate(events)
     digest = hashlib.sha256("\n".join(sequence.name for sequence in sequences).encode())
-    digest.update(frame)
-    digest.update(event)
+    digest.update(frame.data)
+    digest.update(event.data)
     return Drawn(
         frame,
         event,
