@@ -1,6 +1,6 @@
 """What float16 costs: how often a float16 bundle's network answers as the float32 one, and how far its logits are off.
 
-    python benchmarks/float16.py CHECKPOINT.pth FLOAT16.canthus SEE
+    python benchmarks/float16_labels.py CHECKPOINT.pth FLOAT16.canthus SEE
 
 runs both on clips of the testing subset, all on the CPU. ONNX Runtime's CPU provider computes a float16 graph in
 float32, so PyTorch runs the same network in float16 twice more, as GPUs do: products are added up in float32 and
