@@ -2,12 +2,11 @@
 
     python benchmarks/int8_methods.py BUNDLE SEE [INT8_BUNDLE ...]
 
-quantises the encoders of a float32 bundle by the static quantiser of ONNX Runtime, and by NNCF where that is installed
-(`pip install nncf`): with its defaults, and with its accuracy control, which sends layers back to float until the
-answers of as many training clips stay. All see the same clips as an export does. Beside them are canthus's own with
-every layer in INT8, and bundles that canthus has exported from the same checkpoint. It prints, for volunteers of the
-testing subset: how many layers are in float, the percent of the answers that stay, and the divergence in the lighting
-where it is largest, in bits; of bundles also where no frames come, or no events.
+quantises the encoders of a float32 bundle by the static quantiser of ONNX Runtime, and by NNCF's defaults where that is
+installed (`pip install nncf`). All see the same clips as an export does. Beside them are canthus's own with every layer
+in INT8, and bundles that canthus has exported from the same checkpoint. It prints, for volunteers of the testing
+subset: how many layers are in float, the percent of the answers that stay, and the divergence in the lighting where it
+is largest, in bits; of bundles also where no frames come, or no events.
 
 All run as canthus runs them: products of 8 bits are summed in 32, so nothing saturates on any processor.
 """
@@ -17,7 +16,7 @@ from __future__ import annotations
 import argparse
 import logging
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,13 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx.inliner import inline_local_functions
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
 
 from canthus.bundle import read_bundle
-from canthus.parts import ENCODERS, HEAD, shown
+from canthus.parts import ENCODERS, shown
 from canthus_calibration.agreement import compare
 from canthus_calibration.layers import find_layers
 from canthus_calibration.network import Network, answers_of
-from canthus_calibration.running import opened, run
 from canthus_calibration.subsets import Drawn, balanced, decode
 from canthus_calibration.targets import TARGETS
 from canthus_model.config import NO_EVENT
@@ -44,8 +41,6 @@ from canthus_model.see.names import LIGHTINGS
 Graphs = Mapping[str, onnx.ModelProto]
 
 PER_LIGHTING = 100  # clips that ranges are taken from
-JUDGED = 250  # clips of each lighting by which accuracy control judges
-GOALS = (99.0, 98.0)  # percent of answers that it is to keep
 
 
 class Clips(CalibrationDataReader):
@@ -64,8 +59,10 @@ def by_onnxruntime(graphs: Graphs, drawn: Drawn, method: CalibrationMethod) -> d
     with tempfile.TemporaryDirectory() as folder:
         quantised = f"{folder}/quantised.onnx"
         for part in ENCODERS:
+            ready = onnx.ModelProto()
+            ready.CopyFrom(graphs[part])  # the quantiser changes what it is given
             quantize_static(
-                graphs[part],
+                ready,
                 quantised,
                 Clips(part, drawn),
                 per_channel=True,
@@ -86,60 +83,6 @@ def by_nncf(nncf: Any, graphs: Graphs, drawn: Drawn) -> dict[str, onnx.ModelProt
     return made
 
 
-def whole(graphs: Graphs) -> onnx.ModelProto:
-    """The parts as one graph of standard operators; it takes the encoders' images by `image_name`."""
-    network = graphs[HEAD]
-    for part in ENCODERS:
-        encoder = onnx.compose.add_prefix(graphs[part], f"{part}/")
-        network = onnx.compose.merge_models(encoder, network, [(f"{part}/features", part)])
-    return inline_local_functions(network)
-
-
-def image_name(part: str) -> str:
-    return f"{part}/image"
-
-
-def by_nncf_controlled(nncf: Any, graphs: Graphs, drawn: Drawn, judged: Drawn, goal: float) -> onnx.ModelProto:
-    """By its accuracy control, which sees the whole network; with ranges that clip nothing."""
-    network, answers = whole(graphs), answers_of(graphs, judged).argmax(1)
-
-    def stay(model: onnx.ModelProto, places: Iterable[int]) -> tuple[float, list[float]]:
-        chosen = np.fromiter(places, int)
-        some = judged.those(chosen)
-        same = answers_of_whole(model, some).argmax(1) == answers[chosen]
-        worst = min(same[some.lighting == light].mean() for light in np.unique(some.lighting))
-        return float(worst), same.astype(float).tolist()
-
-    def image(place: int) -> dict[str, NDArray[np.uint8]]:
-        return images_of(drawn, slice(place, place + 1))
-
-    encoded = {f"{part}/{node.name}" for part in ENCODERS for node in graphs[part].graph.node}
-    model: onnx.ModelProto = nncf.quantize_with_accuracy_control(
-        network,
-        nncf.Dataset(range(len(drawn)), image),
-        nncf.Dataset(range(len(judged))),
-        stay,
-        max_drop=1 - goal / 100,
-        subset_size=len(drawn),
-        ignored_scope=nncf.IgnoredScope(names=[n.name for n in network.graph.node if n.name not in encoded]),
-        advanced_quantization_parameters=nncf.AdvancedQuantizationParameters(
-            activations_range_estimator_params=nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
-        ),
-    )
-    return model
-
-
-def images_of(clips: Drawn, some: slice) -> dict[str, NDArray[np.uint8]]:
-    return {image_name(part): shown(part, clips.frame, clips.event)[some] for part in ENCODERS}
-
-
-def answers_of_whole(model: onnx.ModelProto, clips: Drawn) -> NDArray[np.float32]:
-    session = opened("network", model)
-    place = [output.name for output in session.get_outputs()].index("probabilities")
-    made: NDArray[np.float32] = run(session, images_of(clips, slice(None)))[place]
-    return made
-
-
 def one_missing(clips: Drawn) -> dict[str, Drawn]:
     """As a stream shows them where one modality doesn't come."""
     return {
@@ -148,16 +91,14 @@ def one_missing(clips: Drawn) -> dict[str, Drawn]:
     }
 
 
-def in_float(graphs: Graphs, model: onnx.ModelProto | Graphs) -> int:
-    """How many of the encoders' layers read no 8-bit codes in a quantised model."""
+def in_float(graphs: Graphs, quantised: Graphs) -> int:
+    """How many of the encoders' layers don't read 8-bit codes."""
     count = 0
     for part in ENCODERS:
-        prefix, nodes = ("", model[part].graph.node) if isinstance(model, Mapping) else (f"{part}/", model.graph.node)
-        codes = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
-        by_name = {node.name: node for node in nodes}
+        nodes = {node.name: node for node in quantised[part].graph.node}
+        codes = {node.output[0] for node in nodes.values() if node.op_type == "DequantizeLinear"}
         for layer in find_layers(part, graphs[part]):
-            read = by_name[prefix + layer.node].input[: len(layer.inputs)]
-            count += not codes.issuperset(read)
+            count += not codes.issuperset(nodes[layer.node].input[: len(layer.inputs)])
     return count
 
 
@@ -172,16 +113,15 @@ def main() -> None:
     parser.add_argument("int8", type=Path, nargs="*", metavar="INT8_BUNDLE", help="for x86")
     parser.add_argument("--rounds", type=int, default=3, help="clips of each testing sequence (default: 3)")
     arguments = parser.parse_args()
+    logging.disable(logging.WARNING)  # ONNX Runtime's quantiser advises what was done already
     graphs = graphs_of(arguments.bundle)
     training, testing = open_see(arguments.see, TRAINING), open_see(arguments.see, TESTING)
     drawn = decode(training, [(0, place) for place in balanced(training, PER_LIGHTING)])
-    judged = decode(training, [(1, place) for place in balanced(training, JUDGED, seed=1)])
     sequences = len(testing.sequences)
     tested = decode(testing, [(turn, place) for turn in range(arguments.rounds) for place in range(sequences)])
     print(f"{len(tested)} clips of {len({name.volunteer for name in tested.names})} testing volunteers")
     heads = "".join(f"{name:>13}" for name in LIGHTINGS)
     print(f"{'same answer, %':<44}{'in float':>9}{heads}{'bits':>10}", flush=True)
-
     float32 = answers_of(graphs, tested)
 
     def row(name: str, layers: int, answers: NDArray[np.float32], float32: NDArray[np.float32] = float32) -> None:
@@ -191,10 +131,13 @@ def main() -> None:
         print(f"{name:<44}{layers:>9}{cells}{worst:>10.1e}", flush=True)
 
     for path in arguments.int8:
-        int8 = graphs_of(path)
-        row(f"canthus, {path.name}", in_float(graphs, int8), answers_of(int8, tested))
+        int8, calibration = graphs_of(path), read_bundle(path).manifest.calibration
+        if calibration is None:
+            parser.error(f"{path} isn't in INT8")
+        layers = len(calibration.float_layers)
+        row(f"canthus, {path.name}", layers, answers_of(int8, tested))
         for name, clips in one_missing(tested).items():
-            row(f"  {name}", in_float(graphs, int8), answers_of(int8, clips), answers_of(graphs, clips))
+            row(f"  {name}", layers, answers_of(int8, clips), answers_of(graphs, clips))
     network = Network(graphs, TARGETS["x86"])
     int8 = network.quantised(network.observe(drawn, "entropy", lambda done, total: None))
     row("canthus, every layer in INT8", in_float(graphs, int8), answers_of(int8, tested))
@@ -206,12 +149,8 @@ def main() -> None:
     except ImportError:
         print("NNCF isn't installed: pip install nncf")
         return
-    logging.getLogger("nncf").setLevel(logging.ERROR)
     made = by_nncf(nncf, graphs, drawn)
     row(f"NNCF {nncf.__version__}, defaults", in_float(graphs, made), answers_of(made, tested))
-    for goal in GOALS:
-        model = by_nncf_controlled(nncf, graphs, drawn, judged, goal)
-        row(f"NNCF, accuracy control, {goal:g} %", in_float(graphs, model), answers_of_whole(model, tested))
 
 
 if __name__ == "__main__":

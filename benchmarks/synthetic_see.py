@@ -50,6 +50,7 @@ from canthus_model.train.volunteers import draw_volunteers, hold_back
 
 MEAN_SIZE = (33, 25)  # width and height of a mean image, pixels
 MODALITIES = ("frame", "event")
+RUNS = 5  # clips of each testing sequence
 HELD_BACK = 12  # training volunteers, as `make checkpoint` does
 
 
@@ -144,7 +145,7 @@ def train_alone(root: Path, folder: Path, modality: str) -> None:
 def row(model: Model, testing: See) -> tuple[list[Estimate], float]:
     """UAR over all and in each lighting; and the expected calibration error in percent (Guo et al. 2017, ten bins)."""
     panel = Panel([sequence.entry.parts for sequence in testing.sequences])
-    runs = evaluate(model, testing)
+    runs = evaluate(model, testing, runs=RUNS)
     best = [[next(iter(run[sequence.name].items())) for sequence in testing.sequences] for run in runs]
     right = np.array([[label == s.label for (label, _), s in zip(run, testing.sequences, strict=True)] for run in best])
     confidence = np.array([[probability for _, probability in run] for run in best])
