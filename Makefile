@@ -36,7 +36,7 @@ demo: install
 	$(BIN)/canthus export examples/small.pth -o demo/eye.canthus
 	$(BIN)/canthus inspect demo/eye.canthus
 	$(BIN)/canthus verify demo/eye.canthus
-	$(BIN)/canthus synthesize demo/eye.aedat4 --seconds 8 --preview demo/eye.png
+	$(BIN)/canthus synthesize demo/eye.aedat4 --seconds 20 --preview demo/eye.png
 	$(BIN)/canthus run demo/eye.canthus demo/eye.aedat4
 	@echo "Compare with what the recording shows, above. demo/eye.png has pictures of it."
 
