@@ -115,7 +115,7 @@ def test_what_is_told_of_it():
     costs = {layer.name: {"normal": 0.0, "HDR": 0.0}}
     told = "puts the features of last_frame 31 % off in HDR, alone"
     assert reason(layer, costs, off, [], [layer], [layer]) == told
-    assert reason(layer, costs, {}, [], [layer], [layer]).startswith("costs 0 bits")
+    assert reason(layer, costs, {}, [], [layer], [layer]).startswith("moves answers' leads by 0 logits")
     found = {"first_frame": {"normal": FURTHEST}, IGNORED: {"normal": 0.02, "HDR": 0.31}}
     assert far(found) == ["last_frame: on other volunteers its features are 31 % off in HDR; the goal is 10 %"]
     assert far({IGNORED: {"Low": np.nan}})
