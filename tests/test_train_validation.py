@@ -317,7 +317,7 @@ def test_curves_go_on_from_the_first_epoch(tmp_path, monkeypatch):
         assert (looked_at.name, looked_at.epochs) == ("testing (for show)", [2, 4, 5])
     assert all(0 < loss < 10 for line in curves.losses for loss in line.values)
     assert all(0 <= uar <= 100 for line in curves.uar for uar in line.values) and max(curves.uar[0].values) > 1
-    rates = [SMALL_RECIPE.learning_rate * SMALL_RECIPE.decay**epoch for epoch in range(5)]
+    rates = [3e-3 * SMALL_RECIPE.decay**epoch for epoch in range(5)]
     assert curves.rate[0].values == pytest.approx(rates)
     assert (
         "best.pth" not in (files := {path.name for path in tmp_path.iterdir()}) and ".curves.png.1.partial" not in files
