@@ -49,7 +49,7 @@ compare() {  # bundle, the largest difference of a probability that is allowed
 }
 compare float32 1e-4 &
 float32=$!
-compare int8 1e-1  # calibrated on pictures of nothing, it hears how sums of floats are rounded
+compare int8 3e-1  # calibrated on pictures of nothing, it hears how sums of floats are rounded, and experts change places
 wait $float32
 took "run"
 
