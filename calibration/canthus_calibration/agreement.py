@@ -56,7 +56,8 @@ def expected_agreement(float32: Floats, int8: Floats, lighting: Places) -> list[
         float32, int8: probabilities (N, labels).
         lighting: (N,), places in LIGHTINGS.
     """
-    leads, moved = _leads(float32), leads_moved(float32, int8)
+    leads = _leads(float32)
+    moved = np.abs(_lead_of(int8, float32.argmax(1)) - leads)
     stay = []
     for place in np.unique(lighting):
         some = lighting == place

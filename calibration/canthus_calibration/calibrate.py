@@ -28,6 +28,7 @@ from canthus_calibration.running import Array
 from canthus_calibration.subsets import Drawn, balanced, decode, missing_emotions
 from canthus_calibration.targets import TARGETS
 from canthus_calibration.telling import counts, doubts, far, in_name, moves, reason, table, what_holds
+from canthus_calibration.trials import Trials
 from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, open_see
 from canthus_model.see.moments import Clips
@@ -241,13 +242,13 @@ def _choose(
     """The layers that have to stay in float, on how many clips that was tried, and by how many layers were tried in
     float, the percent of answers that are expected to stay on others in the worst lighting."""
     tried = decode(training, _spread(training, _TRIED_SEQUENCES), seed=1, report=report)
-    float32 = answers_of(graphs, tried)
+    float32, trials = answers_of(graphs, tried), Trials(network, ranges, tried)
     held: dict[int, float] = {}
     lost = Goal(0.0, UAR_LOSS)  # how many answers stay is expected below
 
     def holds(in_float: list[Layer]) -> bool:
         kept = with_dragged(network.layers, in_float)
-        int8 = answers_of(network.quantised(ranges, kept), tried)
+        int8 = trials.answers(kept)
         missed = any(lost.missed(cost) for cost in compare(float32, int8, tried).values())
         held[len(kept)] = min(expected_agreement(float32, int8, tried.lighting)) - _TRIED
         return held[len(kept)] >= min(agreement, 100 - _TRIED) and not missed

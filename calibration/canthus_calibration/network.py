@@ -75,10 +75,8 @@ class Network:
 
     def quantised(self, ranges: Ranges, in_float: Collection[Layer] = ()) -> dict[str, onnx.ModelProto]:
         """All graphs, in INT8 but for the layers `in_float`, whose weights are kept small, and the head's."""
-        graphs = {part: self._quantised_encoder(part, ranges, in_float) for part in ENCODERS}
-        graphs[HEAD] = _copy(self.graphs[HEAD])
-        shrink_head(graphs[HEAD], int8=self.target.cast_int8)
-        return graphs
+        encoders = {part: self._quantised_encoder(part, ranges, in_float) for part in ENCODERS}
+        return encoders | {HEAD: self._small_head()}
 
     def with_only(
         self, layer: Layer, ranges: Ranges, drawn: Drawn, features: Mapping[str, Array], *, narrow: bool = False
@@ -98,9 +96,22 @@ class Network:
         """What an encoder gives, (N, features), in INT8 but for the layers `in_float`."""
         return _encoded(part, self._quantised_encoder(part, ranges, in_float), drawn)
 
+    def answers_in_int8(self, features: Mapping[str, Array]) -> Array:
+        """The probabilities (N, labels) of the head whose weights are kept small, for the features of each encoder."""
+        return _answers(self._opened_small_head, features)
+
     @cached_property
     def _opened_head(self) -> Any:
         return opened(HEAD, self.graphs[HEAD])
+
+    @cached_property
+    def _opened_small_head(self) -> Any:
+        return opened(HEAD, self._small_head())
+
+    def _small_head(self) -> onnx.ModelProto:
+        head = _copy(self.graphs[HEAD])
+        shrink_head(head, int8=self.target.cast_int8)
+        return head
 
     def _quantised_encoder(self, part: str, ranges: Ranges, in_float: Collection[Layer]) -> onnx.ModelProto:
         int8 = [layer for layer in self.layers if layer not in in_float]

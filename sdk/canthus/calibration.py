@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+GOAL = 99.0
+"""What bundles were made for that don't say what they were made for."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -75,5 +78,5 @@ class Calibration:
     float_layers: Mapping[str, str]
     warnings: tuple[str, ...]
     costs: Mapping[str, Cost]
-    goal: float = 99.0  # what older bundles were made for, and don't say
+    goal: float = GOAL
     features: Mapping[str, float] = field(default_factory=dict)

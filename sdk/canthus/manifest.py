@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from canthus.calibration import Calibration, Cost
+from canthus.calibration import GOAL, Calibration, Cost
 from canthus.errors import BundleError
 from canthus.modalities import MODALITIES, VERDICTS, Exchanged, Modalities
 from canthus.parts import ENCODERS, PARTS, member
@@ -145,7 +145,7 @@ def _calibration(fields: _Fields) -> Calibration:
         float_layers=fields.mapping("float_layers").all_strings(),
         warnings=fields.strings("warnings", empty=True),
         costs={name: _cost(costs.mapping(name)) for name in costs.names()},
-        **({"goal": fields.number("goal", 0, 100)} if fields.has("goal") else {}),
+        goal=fields.number("goal", 0, 100) if fields.has("goal") else GOAL,
         features=_features(fields.mapping("features")) if fields.has("features") else {},
     )
 

@@ -111,9 +111,8 @@ def _check_finite(state: dict[str, Tensor], path: Path) -> None:
 def _write(content: dict[str, Any], path: Path) -> None:
     partial = path.with_name(path.name + PARTIAL)
     try:
-        with partial.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
+        torch.save(content, partial)
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
         _sync_folder(path.parent)
