@@ -34,7 +34,7 @@ from canthus_model.synthesize.anatomy import HEIGHT, WIDTH
 from canthus_model.synthesize.expressions import draw_apex
 from canthus_model.synthesize.eye import Eye
 from canthus_model.synthesize.face import draw_face, worn_again
-from canthus_model.synthesize.lighting import LIGHTING, draw_illumination, event_camera
+from canthus_model.synthesize.lighting import LIGHTING, Light, draw_illumination, event_camera
 from canthus_model.synthesize.motion import Pose
 from canthus_model.synthesize.simulation import FIRST_TIME, FRAMES_PER_SECOND, Moment, simulate
 from canthus_model.synthesize.take import parade
@@ -81,7 +81,7 @@ def rest(seed: int, label: str) -> Iterator[Moment]:
     random = np.random.default_rng([SEED, seed, LABELS.index(label)])
     face, lighting = worn_again(draw_face(SEED, seed), random), LIGHTING["normal"]
     held = AtRest(draw_apex(label, random) * face.gains, random.uniform(*lighting.pupil))
-    eye = Eye(face, held, draw_illumination(lighting, random))  # type: ignore[arg-type]
+    eye = Eye(face, held, Light(draw_illumination(lighting, random)))  # type: ignore[arg-type]
     return simulate(eye, range(HELD * FRAMES_PER_SECOND), event_camera(lighting), random, before=0)
 
 

@@ -265,7 +265,7 @@ def health_of(tally, waiting=0, answered=None):
     none = tally.pushed_frames - answered - waiting
     frames = Ledger(tally.pushed_frames, waiting, {"answered": answered, "superseded": none})
     empty = Ledger(0, 0, {})
-    return Health(frames, empty, empty, 0, 0, 0, False, 0, 0, 0, None, 0, None)
+    return Health(frames, empty, empty, 0, 0, 0, False, 0, 0, {}, 0, None, 0, None)
 
 
 def failed(tally, health=None, growth=None, soak=False):

@@ -21,11 +21,12 @@ class Rig:
     def __init__(self, engine=None, separate_clocks=False, sensor=SENSOR):
         self.now_us, self.answers, self.engine = 0, [], engine or StandInEngine()
         self.inbox = Inbox()
-        delivery = Delivery(self.inbox, self.answers.append)
+        delivery = Delivery(self.answers.append, "on_expression", self.inbox.unread)
         self.answering = Answering(
             self.inbox,
             lambda: Stream(self.engine, sensor),
             delivery.give,
+            lambda episode: None,
             lambda: self.now_us * 1000,
             deadline_us=DEADLINE_US,
             wait_us=WAIT_US,

@@ -8,6 +8,8 @@ import pytest
 import canthus
 from canthus import EngineError, EventError, FrameError, Stream, View, ViewError
 from canthus._native import EventWindow, Resize
+from canthus.steady import Steadiness
+from canthus.visible import Visible
 
 SENSOR = (34, 26)
 FRAME_US = 33_333
@@ -35,6 +37,7 @@ class StandInEngine:
     span_us = SPAN_US
     event_contribution = 0.5
     event_neutral = 0.5
+    steadiness, visible = Steadiness(), Visible()
 
     def __init__(self):
         self.reacted, self.primed, self.broken = [], 0, False

@@ -80,7 +80,8 @@ class VirtualLive:
         self.answering = Answering(
             self.inbox,
             lambda: Stream(self.engine, SENSOR),
-            Delivery(self.inbox, self._answered).give,
+            Delivery(self._answered, "on_expression", self.inbox.unread).give,
+            lambda episode: None,
             lambda: self.now_ns,
             **options,
         )

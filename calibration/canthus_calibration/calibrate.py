@@ -25,13 +25,12 @@ from canthus_calibration.modalities import look_at_modalities
 from canthus_calibration.network import Network, Ranges, Report, answers_from, answers_of, features_of
 from canthus_calibration.ranges import Reconciled
 from canthus_calibration.running import Array
-from canthus_calibration.subsets import Drawn, balanced, decode, missing_emotions
+from canthus_calibration.subsets import Drawn, balanced, check_size, decode, missing_emotions
 from canthus_calibration.targets import TARGETS
 from canthus_calibration.telling import counts, doubts, far, in_name, moves, reason, table, what_holds
 from canthus_calibration.trials import Trials
 from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, open_see
-from canthus_model.see.moments import Clips
 from canthus_model.see.names import LIGHTINGS
 from canthus_model.steps import Steps
 
@@ -107,7 +106,7 @@ def calibrate(
         CalibrationError: it has images of another size, too little of a lighting, or no layer can be in INT8.
     """
     training, testing = open_see(root, TRAINING), open_see(root, TESTING)
-    _check_size(training, graphs[ENCODERS[0]])
+    check_size(training, _image_size(graphs[ENCODERS[0]]))
     with steps.step("draw") as step:
         places = balanced(training, clips // len(LIGHTINGS))
         drawn = decode(training, [(0, place) for place in places], report=step.report)
@@ -171,14 +170,9 @@ def calibrate(
     )
 
 
-def _check_size(see: See, encoder: onnx.ModelProto) -> None:
-    taken = tuple(axis.dim_value for axis in encoder.graph.input[0].type.tensor_type.shape.dim[1:])
-    height, width = Clips(see).image_size
-    if taken != (height, width):
-        raise CalibrationError(
-            f"{see.root}: its images are {height}x{width} pixels (height x width) when resized, and the network takes "
-            f"{taken[0]}x{taken[1]}; export with --image-size {height}x{width}, if it was trained with these"
-        )
+def _image_size(encoder: onnx.ModelProto) -> tuple[int, int]:
+    _, height, width = (axis.dim_value for axis in encoder.graph.input[0].type.tensor_type.shape.dim)
+    return height, width
 
 
 def _observe(network: Network, drawn: Drawn, estimator: str, kept: Journal, report: Report) -> Ranges:

@@ -122,6 +122,16 @@ def decode(
     )
 
 
+def check_size(see: See, image_size: tuple[int, int]) -> None:
+    """Raise CalibrationError unless the data set's images, resized, are of the (height, width) that a network takes."""
+    (taken_height, taken_width), (height, width) = image_size, Clips(see).image_size
+    if image_size != (height, width):
+        raise CalibrationError(
+            f"{see.root}: its images are {height}x{width} pixels (height x width) when resized, and the network takes "
+            f"{taken_height}x{taken_width}; export with --image-size {height}x{width}, if it was trained with these"
+        )
+
+
 def missing_emotions(see: See, drawn: Drawn) -> dict[str, list[str]]:
     """By lighting, the emotions that it has no clip of; lightings that have all are left out."""
     missing = {

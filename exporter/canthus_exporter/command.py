@@ -34,6 +34,7 @@ EXAMPLES = """\
 examples:
   canthus export run/weights.pth -o eye.canthus                    what canthus train wrote
   canthus export save_100.pth --annotation SEE/emotion.json -o eye.canthus
+  canthus export best.pth --see SEE -o eye.canthus
   canthus export save_100.pth --annotation SEE/emotion.json --precision float16 -o eye16.canthus
   canthus export save_100.pth --annotation SEE/emotion.json --see SEE --precision int8 -o eye.canthus
   canthus export save_100.pth --annotation SEE/emotion.json --see SEE --precision int8 --target arm64 \\
@@ -70,8 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="default: float32; float16 is for GPUs, int8 for CPUs too",
     )
+    parser.add_argument(
+        "--see",
+        type=Path,
+        metavar="DIR",
+        help="the SEE data set that the network was trained with: makes its probabilities honest, by how sure it is "
+        "against how often it is right; needed for int8",
+    )
     int8 = parser.add_argument_group("with --precision int8")
-    int8.add_argument("--see", type=Path, metavar="DIR", help="the SEE data set that the network was trained with")
     int8.add_argument("--target", choices=list(TARGETS), help="what the bundle is for (default: x86)")
     int8.add_argument(
         "--ranges", choices=list(ESTIMATORS), help="how a lighting's ranges are estimated (default: entropy)"
@@ -94,20 +101,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     options = {
         name: value
-        for name in ("see", "target", "ranges", "clips", "agreement", "report")
+        for name in ("target", "ranges", "clips", "agreement", "report")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.precision != "int8" and options:
         given = ", ".join(f"--{name}" for name in options)
         raise ExportError(f"{given}: only for INT8; add --precision int8, or leave it out")
-    if arguments.precision == "int8" and "see" not in options:
+    if arguments.precision == "int8" and arguments.see is None:
         raise ExportError("--precision int8 needs --see DIR, clips to take ranges from: random ones would be guesses")
     wait_without_spinning()
     with importing("torch", "pip install 'canthus[export,cpu]'", ExportError, "export needs what isn't here: "):
         from canthus_exporter.export import export
         from canthus_exporter.int8 import Int8
     int8 = None
-    if options:
+    if arguments.precision == "int8":
         options["page"] = options.pop("report", None)
         int8 = Int8(**options)
     export(
@@ -118,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         int8,
         float16=arguments.precision == "float16",
         weights=arguments.weights,
+        see=arguments.see,
     )
     return 0
 

@@ -19,10 +19,13 @@ from canthus.bundle import write_bundle
 from canthus.engine import Engine
 from canthus.errors import ExportError
 from canthus.manifest import Manifest
+from canthus.operators import library_path
 from canthus.parts import ENCODERS, HEAD, PARTS, member, signature
 from canthus.verify import TOLERANCE
 from canthus.whole_file import why_unwritable
+from canthus_calibration.confidence import look_at_confidence
 from canthus_calibration.page import write_page
+from canthus_calibration.subsets import check_size
 from canthus_exporter.exported import Exported
 from canthus_exporter.float16 import to_float16
 from canthus_exporter.fold import fold
@@ -31,9 +34,11 @@ from canthus_exporter.golden import make_golden
 from canthus_exporter.int8 import Int8, to_int8
 from canthus_exporter.parity import verify_float16, verify_float32
 from canthus_exporter.trace import trace, with_weights
-from canthus_exporter.trained_on import TrainedOn, trained_on
+from canthus_exporter.trained_on import TrainedOn, check_labels, trained_on
 from canthus_model.checkpoint import load_network
 from canthus_model.config import EVENT, FRAME
+from canthus_model.see.annotation import TESTING
+from canthus_model.see.dataset import open_see
 from canthus_model.steps import Steps
 
 
@@ -45,6 +50,7 @@ def export(
     int8: Int8 | None = None,
     steps: Steps | None = None,
     *,
+    see: Path | None = None,
     float16: bool = False,
     weights: str | None = None,
 ) -> Manifest:
@@ -56,9 +62,11 @@ def export(
         output: the `.canthus` file to write; nothing is written unless everything was verified.
         image_size: (height, width) in pixels that the network was trained with; None for what the checkpoint says, or
             100x100 if it doesn't.
-        int8: quantise, after the float32 network was verified. What was measured so far is kept beside the output,
-            in a file with `.calibrating` behind its name, until the bundle is there.
+        int8: quantise, by the data set in `see`, after the float32 network was verified. What was measured so far is
+            kept beside the output, in a file with `.calibrating` behind its name, until the bundle is there.
         steps: told about each step.
+        see: the data set that the network was trained with, to measure on how sure it is against how often it is
+            right, and to set the temperature by which its probabilities are honest.
         float16: put the encoders into float16, for GPUs; not together with `int8`.
         weights: which network of the checkpoint, where it holds several.
 
@@ -73,6 +81,8 @@ def export(
     """
     if int8 and float16:
         raise ExportError("a bundle is of one precision: int8 or float16, not both")
+    if int8 and see is None:
+        raise ExportError("INT8 needs a data set to take ranges from: random images would be guesses")
     steps = steps or Steps()
     checkpoint, output = Path(checkpoint), Path(output)
     written = [output, *([int8.page] if int8 and int8.page else [])]
@@ -87,13 +97,19 @@ def export(
             raise ExportError(f"{path}: is what is to be exported, and would be overwritten; give another output")
     facts = trained_on(checkpoint, annotation, image_size, steps.note)
     if int8:
-        int8.check(facts.labels)
+        int8.check()
+    if see:
+        check_labels(see, facts.labels)
+        check_size(open_see(see, TESTING, ends=False), facts.image_size)
     exported = _folded(checkpoint, weights, facts, steps, float16=float16)
     gc.collect()  # cycles of torch.export hold the network, and with it the checkpoint
     calibrated = None
-    if int8:
+    if int8 and see:
         journal = output.with_name(f"{output.name}.calibrating")
-        exported, calibrated = to_int8(exported, int8, journal, steps)
+        exported, calibrated = to_int8(exported, int8, see, journal, steps)
+    if see:
+        confidence = look_at_confidence(exported.engine(library_path()), see, facts.held_back, steps)
+        exported = replace(exported, manifest=replace(exported.manifest, confidence=confidence))
     with steps.step("pack") as step:
         if int8 and int8.page and calibrated:
             write_page(int8.page, output.name, int8.target, calibrated)

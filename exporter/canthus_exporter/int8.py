@@ -12,8 +12,6 @@ from canthus.verify import FEATURES_TOLERANCE, TOLERANCE, answered, furthest, re
 from canthus_calibration.calibrate import AGREEMENT, Calibrated, calibrate
 from canthus_exporter.exact_runtime import exact_runtime
 from canthus_exporter.exported import Exported
-from canthus_model.see.annotation import read_labels
-from canthus_model.see.dataset import ANNOTATION
 from canthus_model.steps import Steps
 
 _MOST_MOVED = 0.25
@@ -27,7 +25,6 @@ class Int8:
     """How to make an INT8 bundle.
 
     Attributes:
-        see: the data set to calibrate on, and to measure on what it costs and whether both modalities are used.
         target: one of `canthus_calibration.targets.TARGETS`.
         ranges: one of `canthus_calibration.ranges.ESTIMATORS`.
         clips: to take ranges from, a quarter from each lighting.
@@ -35,42 +32,28 @@ class Int8:
         page: file for a page about it (HTML), if any.
     """
 
-    see: Path
     target: str = "x86"
     ranges: str = "entropy"
     clips: int = 400
     agreement: float = AGREEMENT
     page: Path | None = None
 
-    def check(self, labels: tuple[str, ...]) -> None:
-        """Say at once what would be said in the end.
-
-        Args:
-            labels: of the checkpoint.
-
-        Raises:
-            DataSetError: the data set's annotation can't be read.
-            ExportError: it has other labels, or there is no folder for the page.
-        """
+    def check(self) -> None:
+        """Raise ExportError if there is no folder for the page."""
         if self.page and not self.page.parent.is_dir():
             raise ExportError(f"{self.page}: there is no folder {self.page.parent}; make it first")
-        found = read_labels(self.see / ANNOTATION)
-        if found != labels:
-            raise ExportError(
-                f"{self.see}: its labels are {', '.join(found)}, and those of the checkpoint, by its annotation, "
-                f"{', '.join(labels)}; calibrate on the data set that it was trained with"
-            )
 
 
-def to_int8(exported: Exported, int8: Int8, journal: Path, steps: Steps) -> tuple[Exported, Calibrated]:
-    """Calibrate, and quantise; the golden vectors are its own, which no processor's arithmetic has a part in.
+def to_int8(exported: Exported, int8: Int8, see: Path, journal: Path, steps: Steps) -> tuple[Exported, Calibrated]:
+    """Calibrate on the data set in `see`, and quantise, and measure on it what that costs and whether both modalities
+    are used; the golden vectors are its own, which no processor's arithmetic has a part in.
 
     Raises:
         DataSetError, CalibrationError: as `calibrate`.
     """
     calibrated = calibrate(
         exported.graphs,
-        int8.see,
+        see,
         target=int8.target,
         estimator=int8.ranges,
         clips=int8.clips,

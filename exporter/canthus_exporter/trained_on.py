@@ -10,6 +10,7 @@ from canthus.errors import ExportError
 from canthus_model.checkpoint import read_facts
 from canthus_model.config import SPAN_US, WINDOW_US, NetworkConfig
 from canthus_model.see.annotation import read_labels
+from canthus_model.see.dataset import ANNOTATION
 
 
 class TrainedOn(NamedTuple):
@@ -19,6 +20,7 @@ class TrainedOn(NamedTuple):
     labels: tuple[str, ...]
     window_us: int
     span_us: int
+    held_back: tuple[str, ...]  # none, if the checkpoint doesn't say
 
 
 def trained_on(
@@ -45,6 +47,7 @@ def trained_on(
         _labels(checkpoint, known.labels, annotation),
         known.window_us or WINDOW_US,
         known.span_us or SPAN_US,
+        known.held_back or (),
     )
 
 
@@ -88,6 +91,24 @@ def _labels(checkpoint: Path, known: tuple[str, ...] | None, annotation: Path | 
             "--annotation out"
         )
     return given
+
+
+def check_labels(see: Path, labels: tuple[str, ...]) -> None:
+    """
+    Args:
+        see: a data set's folder.
+        labels: of the checkpoint.
+
+    Raises:
+        DataSetError: the data set's annotation can't be read.
+        ExportError: it has other labels.
+    """
+    found = read_labels(see / ANNOTATION)
+    if found != labels:
+        raise ExportError(
+            f"{see}: its labels are {', '.join(found)}, and those of the checkpoint, by its annotation, "
+            f"{', '.join(labels)}; give the data set that it was trained with"
+        )
 
 
 def _shown(size: tuple[int, int]) -> str:

@@ -6,7 +6,8 @@ In the file it lies under the key `canthus`, plain values alone:
      "labels": ["angry", ...],                  the seven, in the order of the network's outputs
      "normalisation": {"frame": {"mean": 0.22616537, "std": 0.118931554}, "event": {...}},
      "window_us": 33000,                        how long events are accumulated for one event image
-     "span_us": 400000}                         from the first moment to the last
+     "span_us": 400000,                         from the first moment to the last
+     "held_back": ["007", ...]}                 volunteers of the training subset whom it was not trained on
 
 Any of them may be missing. Published checkpoints have none.
 """
@@ -40,6 +41,7 @@ class Facts:
         normalisation: of `frame` and of `event`.
         window_us: how long events are accumulated for one event image, in microseconds.
         span_us: time from the first moment to the last, in microseconds.
+        held_back: volunteers of the training subset, as sequence names have them, whom it was not trained on.
     """
 
     image_size: tuple[int, int] | None = None
@@ -47,6 +49,7 @@ class Facts:
     normalisation: Mapping[str, Normalisation] | None = None
     window_us: int | None = None
     span_us: int | None = None
+    held_back: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as a checkpoint holds them, of what is known."""
@@ -64,6 +67,7 @@ class Facts:
             "normalisation": _normalisation,
             "window_us": _microseconds,
             "span_us": _microseconds,
+            "held_back": _volunteers,
         }
         read = {}
         for name, reader in readers.items():
@@ -77,9 +81,9 @@ class Facts:
 NOTHING = Facts()
 
 
-def facts_of_training(image_size: tuple[int, int], labels: tuple[str, ...]) -> Facts:
+def facts_of_training(image_size: tuple[int, int], labels: tuple[str, ...], held_back: tuple[str, ...]) -> Facts:
     """Of a network that canthus trains, on SEE or a data set of its layout."""
-    return Facts(image_size, labels, {"frame": FRAME, "event": EVENT}, WINDOW_US, SPAN_US)
+    return Facts(image_size, labels, {"frame": FRAME, "event": EVENT}, WINDOW_US, SPAN_US, held_back)
 
 
 def _image_size(value: object) -> tuple[int, int] | None:
@@ -94,6 +98,12 @@ def _labels(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(_is_label(label) for label in value):
         return None
     return tuple(value) if len(set(value)) == len(value) == len(LABELS) else None
+
+
+def _volunteers(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, list) or not all(_is_label(name) for name in value):
+        return None
+    return tuple(value)
 
 
 def _is_label(value: object) -> bool:

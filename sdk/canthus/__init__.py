@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from canthus.backends import load
     from canthus.bundle import Bundle, read_bundle
     from canthus.engine import Answer, Engine, Features
+    from canthus.episodes import Episode
     from canthus.events import Events
     from canthus.expression import Expression
     from canthus.live.health import Health
@@ -54,6 +55,7 @@ _HOMES = {
     "Answer": "engine",
     "Bundle": "bundle",
     "Engine": "engine",
+    "Episode": "episodes",
     "Events": "events",
     "Expression": "expression",
     "Features": "engine",
@@ -81,6 +83,7 @@ __all__ = [
     "DataSetError",
     "Engine",
     "EngineError",
+    "Episode",
     "Error",
     "EvaluationError",
     "EventError",

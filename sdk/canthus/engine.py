@@ -13,6 +13,8 @@ from canthus.forks import has_threads
 from canthus.images import check_grey
 from canthus.manifest import Manifest
 from canthus.runtimes import Floats, Images, Network
+from canthus.steady import Steadiness
+from canthus.visible import Visible, contrast
 
 
 class Features(NamedTuple):
@@ -27,7 +29,8 @@ class Answer(NamedTuple):
 
     Attributes:
         logits: float32 (B, 7).
-        probabilities: float32 (B, 7), in the order of `Engine.labels`.
+        probabilities: float32 (B, 7), in the order of `Engine.labels`: of the logits, divided by a temperature if the
+            bundle has one; see `Confidence`.
         experts: float32 (B, 8), the weights of the two experts that answered; 0 for those that did not.
         last: the features of the last moment, which it was made from.
     """
@@ -50,6 +53,7 @@ class Engine:
         self.manifest = manifest
         self.why = why
         self._network = network
+        self._temperature = manifest.confidence.temperature if manifest.confidence else None
         self._process = os.getpid()
         has_threads(self)
 
@@ -82,6 +86,16 @@ class Engine:
     def event_neutral(self) -> float:
         """A pixel without events, of the full range 1."""
         return self.manifest.event_neutral
+
+    @property
+    def steadiness(self) -> Steadiness:
+        """How a stream's answers are made steady: as was measured at export, or documented defaults."""
+        return self.manifest.steadiness or Steadiness()
+
+    @property
+    def visible(self) -> Visible:
+        """What is least to be seen for an answer to be believed: as was measured at export, or documented defaults."""
+        return self.manifest.confidence.visible if self.manifest.confidence else Visible()
 
     @property
     def backend(self) -> str:
@@ -118,8 +132,10 @@ class Engine:
                 f"react got {len(frame)} images and the features of {len(first.frame)} first moments; "
                 "prime and react the same number"
             )
-        reaction = self._network.react(frame, event, *first)
-        return Answer(*reaction[:3], Features(*reaction[3:]))
+        logits, probabilities, experts, *last = self._network.react(frame, event, *first)
+        if self._temperature is not None:
+            probabilities = self._temperature.softened(logits, contrast(frame))
+        return Answer(logits, probabilities, experts, Features(*last))
 
     def _check_images(self, frame: Images, event: Images) -> tuple[Images, Images]:
         if os.getpid() != self._process:  # a runtime would wait for ever for threads that a fork leaves behind

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import yaml
 
 from canthus.calibration import GOAL, Calibration, Cost
+from canthus.confidence import Confidence, Honesty, Temperature
 from canthus.errors import BundleError
+from canthus.manifest_fields import Fields
 from canthus.modalities import MODALITIES, VERDICTS, Exchanged, Modalities
 from canthus.parts import ENCODERS, PARTS, member
+from canthus.steady import Steadiness
+from canthus.visible import Visible
 
 FORMAT = 2
 """That this canthus writes and reads. In format 1, which was never released, the parts of a moment were one graph."""
@@ -68,6 +70,8 @@ class Manifest:
     parity: Mapping[str, float]
     calibration: Calibration | None = None
     modalities: Modalities | None = None
+    confidence: Confidence | None = None
+    steadiness: Steadiness | None = None
 
     def to_yaml(self) -> str:
         """The text that `from_yaml` reads."""
@@ -80,8 +84,9 @@ class Manifest:
             fields["calibration"]["warnings"] = list(self.calibration.warnings)
             if not self.calibration.features:
                 del fields["calibration"]["features"]
-        if self.modalities is None:
-            del fields["modalities"]
+        for name in ("modalities", "confidence", "steadiness"):
+            if fields[name] is None:
+                del fields[name]
         return yaml.safe_dump({"format": FORMAT, **fields}, sort_keys=False, allow_unicode=True)
 
     @classmethod
@@ -95,7 +100,7 @@ class Manifest:
             document = yaml.safe_load(text)
         except (yaml.YAMLError, RecursionError, ValueError, LookupError, TypeError) as error:
             raise BundleError("its manifest is not YAML; export the bundle again") from error
-        fields = _Fields(document)
+        fields = Fields(document)
         version = fields.integer("format", 1, 1 << 31)
         if version != FORMAT:
             remedy = "update canthus, or export again with this one" if version > FORMAT else _export_again(fields)
@@ -120,10 +125,12 @@ class Manifest:
             parity=fields.mapping("parity").all_numbers(),
             calibration=_calibration(fields.mapping("calibration")) if fields.has("calibration") else None,
             modalities=_modalities(fields.mapping("modalities")) if fields.has("modalities") else None,
+            confidence=_confidence(fields.mapping("confidence")) if fields.has("confidence") else None,
+            steadiness=_steadiness(fields.mapping("steadiness")) if fields.has("steadiness") else None,
         )
 
 
-def _export_again(fields: _Fields) -> str:
+def _export_again(fields: Fields) -> str:
     """The command that made a bundle, as far as its manifest tells."""
     height, width = fields.integers("image_size", 2, 16, 4096)
     command = ["canthus", "export", fields.mapping("provenance").string("checkpoint")]
@@ -135,7 +142,7 @@ def _export_again(fields: _Fields) -> str:
     return f"export it again: {shlex.join(command)} -o NEW.canthus"
 
 
-def _calibration(fields: _Fields) -> Calibration:
+def _calibration(fields: Fields) -> Calibration:
     costs = fields.mapping("costs")
     return Calibration(
         ranges=fields.string("ranges"),
@@ -150,7 +157,7 @@ def _calibration(fields: _Fields) -> Calibration:
     )
 
 
-def _cost(fields: _Fields) -> Cost:
+def _cost(fields: Fields) -> Cost:
     return Cost(
         clips=fields.integer("clips", 1, 1 << 31),
         divergence=fields.number("divergence", 0, 1),
@@ -164,11 +171,11 @@ def _cost(fields: _Fields) -> Cost:
     )
 
 
-def _features(fields: _Fields) -> dict[str, float]:
+def _features(fields: Fields) -> dict[str, float]:
     return {part: fields.number(part, 0, math.inf) for part in ENCODERS}
 
 
-def _modalities(fields: _Fields) -> Modalities:
+def _modalities(fields: Fields) -> Modalities:
     exchanged, lighting_uar = fields.mapping("exchanged"), fields.mapping("lighting_uar").all_numbers(100)
     return Modalities(
         clips=fields.integer("clips", 1, 1 << 31),
@@ -180,7 +187,7 @@ def _modalities(fields: _Fields) -> Modalities:
     )
 
 
-def _exchanged(fields: _Fields, lightings: Collection[str]) -> Exchanged:
+def _exchanged(fields: Fields, lightings: Collection[str]) -> Exchanged:
     lighting_uar = fields.mapping("lighting_uar")
     return Exchanged(
         verdict=fields.one_of("verdict", VERDICTS),
@@ -191,87 +198,33 @@ def _exchanged(fields: _Fields, lightings: Collection[str]) -> Exchanged:
     )
 
 
-class _Fields:
-    """Reads one mapping of the manifest, naming what is wrong with it."""
+def _confidence(fields: Fields) -> Confidence:
+    before, after = fields.mapping("before"), fields.mapping("after")
+    return Confidence(
+        temperature=Temperature(
+            **{name: fields.mapping("temperature").number(name, -100, 100) for name in ("offset", "slope")}
+        ),
+        clips=fields.integer("clips", 1, 1 << 31),
+        volunteers=fields.integer("volunteers", 1, 1 << 31),
+        tested=fields.integer("tested", 1, 1 << 31),
+        before={name: _honesty(before.mapping(name)) for name in before.names()},
+        after={name: _honesty(after.mapping(name)) for name in before.names()},
+        visible=Visible(**{name: fields.mapping("visible").number(name, 0, 1) for name in ("least_contrast", "noise")}),
+    )
 
-    def __init__(self, document: object, where: str = "") -> None:
-        if not isinstance(document, dict):
-            raise BundleError(f"manifest: {where or 'it'} is not a mapping; export the bundle again")
-        self._document: dict[Any, Any] = document
-        self._where = where
 
-    def _wrong(self, name: str, wanted: str) -> BundleError:
-        return BundleError(f"manifest: {self._where}{name} must be {wanted}; export the bundle again")
+def _steadiness(fields: Fields) -> Steadiness:
+    return Steadiness(
+        **{name: fields.integer(name, 1_000, 1 << 31) for name in ("lasts_us", "independent_us")},
+        to_neutral=fields.number("to_neutral", 0, 1),
+        takes_over=fields.number("takes_over", 0, 1),
+    )
 
-    def mapping(self, name: str) -> _Fields:
-        return _Fields(self._document.get(name), f"{self._where}{name}.")
 
-    def string(self, name: str) -> str:
-        value = self._document.get(name)
-        if not isinstance(value, str) or not value.isprintable():
-            raise self._wrong(name, "a text")
-        return value
-
-    def one_of(self, name: str, known: tuple[str, ...]) -> str:
-        value = self.string(name)
-        if value not in known:
-            raise self._wrong(name, f"one of {', '.join(known)}")
-        return value
-
-    def has(self, name: str) -> bool:
-        return name in self._document
-
-    def number_or_none(self, name: str, low: float, high: float) -> float | None:
-        """None where it is missing or null."""
-        return None if self._document.get(name) is None else self.number(name, low, high)
-
-    def integer_or_none(self, name: str, low: int, high: int) -> int | None:
-        """None where it is missing or null."""
-        return None if self._document.get(name) is None else self.integer(name, low, high)
-
-    def strings(self, name: str, *, empty: bool = False) -> tuple[str, ...]:
-        value = self._document.get(name)
-        if not isinstance(value, list) or not (value or empty) or len(value) > 1000:
-            raise self._wrong(name, "a list of texts")
-        if not all(isinstance(item, str) and item.isprintable() for item in value):
-            raise self._wrong(name, "a list of texts")
-        if len(set(value)) != len(value):
-            raise self._wrong(name, "a list without repetitions")
-        return tuple(value)
-
-    def number(self, name: str, low: float, high: float) -> float:
-        value = self._document.get(name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-            or sys.float_info.max < value < math.inf  # an integer that no float holds
-        ):
-            raise self._wrong(name, f"a number from {low:g} to {high:g}")
-        return float(value)
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        value = self._document.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self._wrong(name, f"a whole number from {low} to {high}")
-        return value
-
-    def integers(self, name: str, count: int, low: int, high: int) -> list[int]:
-        value = self._document.get(name)
-        if not isinstance(value, list) or len(value) != count:
-            raise self._wrong(name, f"{count} whole numbers")
-        return [_Fields({name: item}, self._where).integer(name, low, high) for item in value]
-
-    def all_strings(self) -> dict[str, str]:
-        return {name: self.string(name) for name in self.names()}
-
-    def all_integers(self) -> dict[str, int]:
-        return {name: self.integer(name, 0, 1 << 31) for name in self.names()}
-
-    def all_numbers(self, high: float = math.inf) -> dict[str, float]:
-        return {name: self.number(name, 0, high) for name in self.names()}
-
-    def names(self) -> list[str]:
-        if not all(isinstance(name, str) and name.isprintable() for name in self._document):
-            raise BundleError(f"manifest: {self._where} has names that are not texts; export the bundle again")
-        return list(self._document)
+def _honesty(fields: Fields) -> Honesty:
+    return Honesty(
+        clips=fields.integer("clips", 1, 1 << 31),
+        **{name: fields.number(name, 0, 100) for name in ("accuracy", "confidence", "error")},
+        brier=fields.number_or_none("brier", 0, 2),
+        log_loss=fields.number_or_none("log_loss", 0, 100),
+    )

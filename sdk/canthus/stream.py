@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from canthus._native import EventWindow, Resize
 from canthus.engine import Answer, Engine, Features
+from canthus.episodes import Episode
 from canthus.errors import EventError, FrameError, ViewError
 from canthus.events import Events, as_events, prepare
 from canthus.expression import Expression
 from canthus.images import check_grey
+from canthus.reading import Reading
 from canthus.view import View
 
 Image = NDArray[np.uint8]
@@ -59,6 +62,8 @@ class Stream:
         engine: a loaded bundle; several streams may share one.
         sensor: (width, height) in pixels.
         view: how the camera is mounted; None is `View()`, upright and read in the middle.
+        steady: also tell what is steady, and when it began and ended; else expressions hold no more than what the
+            network says.
 
     Raises:
         FrameError: the sensor is empty.
@@ -70,8 +75,11 @@ class Stream:
         engine: Engine,
         sensor: tuple[int, int] = (346, 260),
         view: View | None = None,
+        *,
+        steady: bool = True,
     ) -> None:
         self.engine = engine
+        self._reading = Reading(engine) if steady else None
         self.sensor = sensor
         self.view = View() if view is None else view
         if not isinstance(self.view, View):
@@ -180,6 +188,19 @@ class Stream:
             self._took("prime", start)
 
     @property
+    def episode(self) -> Episode | None:
+        """The expression that lasts, as it stands; None between two."""
+        return self._reading.episodes.current if self._reading else None
+
+    def take_episodes(self) -> list[Episode]:
+        """Episodes that have begun or ended since they were last taken, UNTAKEN of them at most, the newest ones."""
+        return self._reading.take() if self._reading else []
+
+    def end(self) -> list[Episode]:
+        """No more will come: the last episodes, of which the one that lasted has ended now."""
+        return self._reading.end() if self._reading else []
+
+    @property
     def has_work(self) -> bool:
         """Whether `prepare` has something to do."""
         return self._unprimed is not None
@@ -209,7 +230,10 @@ class Stream:
         began = time.perf_counter_ns()
         answer = self.engine.react(moment.frame, moment.event, features)
         self._took("react", began)
-        return self._expression(answer, moment.time_us, missing, (time.perf_counter_ns() - start) // 1000)
+        expression = self._expression(answer, moment.time_us, missing, 0)
+        if self._reading:
+            expression = self._reading.read(expression, moment.frame, moment.event)
+        return replace(expression, latency_us=(time.perf_counter_ns() - start) // 1000)
 
     def _first(self, wanted_us: int) -> tuple[int, Features] | None:
         """The stored moment nearest to a time; none if that is off by more than half the span."""

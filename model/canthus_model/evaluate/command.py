@@ -33,7 +33,11 @@ checkpoint that doesn't name them are taken to be in the order of the annotation
 
 With --ablate it tells instead whether the network uses all of itself: what it answers when its frames, its events or
 one of the two moments are those of other clips (of the same lighting, and another volunteer), when frames are black or
-there are no events; of a checkpoint also, when parts of the network are left out. And which experts are asked."""
+there are no events; of a checkpoint also, when parts of the network are left out. And which experts are asked.
+
+With --streams it plays recordings of which is known what they show: how much of the time the answers are right, how
+often they change, how late an expression is told, and what of blinks and of times without an eye in view; of the raw
+answers and of the steady ones."""
 
 EXAMPLES = """\
 examples:
@@ -41,6 +45,7 @@ examples:
   canthus evaluate eye.canthus SEE -o results      # also keeps every answer, and draws the confusion matrix
   canthus evaluate eye.canthus SEE --runs 1        # a first impression, in a twentieth of the time
   canthus evaluate eye.canthus SEE --ablate        # does it look at its frames? at its events? asks all experts?
+  canthus evaluate eye.canthus --streams recordings   # steady? how late? what of blinks, and where there is no eye?
   canthus evaluate --results results               # figures of results already there, also published ones
   canthus evaluate --results results -o results    # and draw their confusion matrix
 
@@ -52,7 +57,8 @@ With -o DIR these appear, all at once and when all are complete:
                               confusion matrices
   confusion.png               the confusion matrix of all runs, and a small one for each lighting
 DIR must be new or empty, so that results of two evaluations never mix. With --results, figures.json and
-confusion.png are replaced if they are there. With --ablate, ablation.json and ablation.png appear instead of all that.
+confusion.png are replaced if they are there. With --ablate, ablation.json and ablation.png appear instead of all that;
+with --streams, streams.json and streams.png.
 
 The same seed draws the same clips, so two models can be compared on the same ones."""
 
@@ -73,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = (
         "canthus evaluate MODEL SEE [-o DIR] [--weights NAME] [--runs N] [--seed N] [--batch N]\n"
         "                       [--workers N] [--threads N] [--json] [--ablate]\n"
+        "       canthus evaluate BUNDLE --streams DIR [-o DIR] [--threads N] [--json]\n"
         "       canthus evaluate --results DIR [-o DIR] [--json]"
     )
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
@@ -85,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="for machines: what figures.json (ablation.json) holds, as one object"
     )
     parser.add_argument("--ablate", action="store_true", help="take inputs and parts away, and tell what that changes")
+    parser.add_argument(
+        "--streams",
+        type=Path,
+        metavar="DIR",
+        help="play recordings (.aedat4) whose truth (.json) lies beside them, as canthus synthesize --truth writes it",
+    )
     parser.add_argument("--weights", metavar="NAME", help="which network, of a checkpoint that holds several")
     for name, (default, least, largest, what) in _NUMBERS.items():
         parser.add_argument(
@@ -105,7 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
             setattr(arguments, name, default)
     if arguments.output:
         check_folder(arguments.output)
-    if arguments.ablate:
+    if arguments.streams:
+        _streams(arguments)
+    elif arguments.ablate:
         _ablate(arguments)
     else:
         _from_model(arguments)
@@ -157,6 +172,12 @@ def _ablate(arguments: argparse.Namespace) -> None:
     ablate_model(arguments)
 
 
+def _streams(arguments: argparse.Namespace) -> None:
+    from canthus_model.evaluate.streams.command import evaluate_streams
+
+    evaluate_streams(arguments)
+
+
 def _tell(found: Figures, origin: Origin, as_json: bool) -> None:
     print(json.dumps({**origin.as_dict(), **found.as_dict()}) if as_json else table(found))
 
@@ -172,7 +193,13 @@ def _write(output: Path, found: Figures, origin: Origin, runs: dict[str, Run], *
 
 
 def _check_mode(arguments: argparse.Namespace) -> None:
-    if arguments.results:
+    if arguments.streams:
+        if arguments.results or arguments.ablate or arguments.see:
+            raise EvaluationError("--streams plays recordings to a BUNDLE: leave out SEE, --results and --ablate")
+        given = [f"--{name}" for name in _NUMBERS if name != "threads" and getattr(arguments, name) is not None]
+        if given:
+            raise EvaluationError(f"{given[0]}: every recording is played once, as it is; leave it out")
+    elif arguments.results:
         if arguments.ablate:
             raise EvaluationError("--ablate asks a model, and --results has none; give MODEL and SEE")
         given = [f"--{name}" for name in _NUMBERS if getattr(arguments, name) is not None]

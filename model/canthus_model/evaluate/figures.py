@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from canthus.confidence import Honesty
 from canthus.errors import DataSetError
-from canthus_model.evaluate.results import Run, check_same_sequences
+from canthus_model.evaluate.honesty import honesty, honesty_of_scores
+from canthus_model.evaluate.results import Run, Scores, check_same_sequences
 from canthus_model.see.names import LIGHTINGS, SequenceName
 
 EMOTIONS = ("happiness", "sadness", "angry", "disgust", "surprise", "fear", "neutral")
@@ -57,6 +59,7 @@ class Figures:
         war: weighted average recall, which is the accuracy over all sequences.
         uar: unweighted average recall, the mean of the recalls of the emotions that there are.
         confusion: int64 (4, 7, 7), answers of all runs by lighting, true and predicted emotion.
+        confidence: how sure the answers are against how often they are right, by lighting, and of `all`.
         volunteers: the WAR of each volunteer's sequences in percent, the mean over the runs, by the name that
             sequences give them.
     """
@@ -67,6 +70,7 @@ class Figures:
     war: Figure
     uar: Figure
     confusion: NDArray[np.int64]
+    confidence: dict[str, Honesty]
     volunteers: dict[str, float]
 
     @property
@@ -91,6 +95,7 @@ class Figures:
             "war": _as_dict(self.war),
             "uar": _as_dict(self.uar),
             "war_of_volunteers": {"spread": self.spread_of_volunteers, **self.volunteers},
+            "confidence": {name: asdict(one) for name, one in self.confidence.items()},
             "confusion": {
                 "rows are true, columns predicted": EMOTIONS,
                 "all": self.confusion.sum(0).tolist(),
@@ -115,6 +120,7 @@ def figures(runs: Sequence[Run]) -> Figures:
         war=_accuracy(every_lighting),
         uar=_uar(every_lighting),
         confusion=counts.sum(0),
+        confidence=_confidence(runs),
         volunteers=_volunteers(runs),
     )
 
@@ -132,6 +138,26 @@ def _count(runs: Sequence[Run]) -> NDArray[np.int64]:
             predicted = max(run[name], key=run[name].__getitem__)
             counts[number, lighting, true, _place(predicted, name)] += 1
     return counts
+
+
+def _confidence(runs: Sequence[Run]) -> dict[str, Honesty]:
+    """Lightings without answers are left out."""
+    answers: dict[str, list[tuple[Scores, str]]] = {name: [] for name in ("all", *LIGHTINGS)}
+    for name in runs[0]:
+        parts = SequenceName.parse(name)
+        for run in runs:
+            for of in ("all", parts.lighting):
+                answers[of].append((run[name], parts.emotion))
+    return {name: _honesty(some) for name, some in answers.items() if some}
+
+
+def _honesty(answers: list[tuple[Scores, str]]) -> Honesty:
+    """Published results hold the score of the answer alone, from which only some of it follows."""
+    if all(len(scores) == len(EMOTIONS) for scores, _ in answers):
+        probabilities = np.array([[scores[emotion] for emotion in EMOTIONS] for scores, _ in answers])
+        return honesty(probabilities, np.array([EMOTIONS.index(true) for _, true in answers]))
+    confidence = np.array([max(scores.values()) for scores, _ in answers])
+    return honesty_of_scores(confidence, np.array([max(s, key=s.__getitem__) == true for s, true in answers]))
 
 
 def _volunteers(runs: Sequence[Run]) -> dict[str, float]:

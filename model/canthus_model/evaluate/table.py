@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from canthus.confidence import Honesty
 from canthus_model.evaluate.figures import Figure, Figures
 
 _WIDTH = 14  # of a column
@@ -25,10 +26,17 @@ def table(figures: Figures) -> str:
         _row("WAR", figures.war),
         _row("UAR", figures.uar),
     ]
+    lines += ["", _line("confidence", "right", "sure by", "error", "Brier", "log loss", "answers")]
+    lines += [_of_confidence(name, one) for name, one in figures.confidence.items()]
     lines += ["", *_of_volunteers(figures, runs)]
     if figures.absent:
         lines += ["", f"UAR is over the emotions present; no sequence shows {', '.join(figures.absent)}"]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _of_confidence(name: str, one: Honesty) -> str:
+    scores = ("–" if score is None else f"{score:.3f}" for score in (one.brier, one.log_loss))
+    return _line(name, f"{one.accuracy:.1f}", f"{one.confidence:.1f}", f"{one.error:.1f}", *scores, str(one.clips))
 
 
 def _of_volunteers(figures: Figures, runs: int) -> list[str]:

@@ -9,11 +9,13 @@ from pathlib import Path
 from canthus.errors import RecordingError
 from canthus.imports import importing
 from canthus_model.progress import progress
+from canthus_model.see.names import LIGHTINGS
 
 LONGEST = 3600  # seconds
 SECONDS = 5.0
 VOLUNTEERS = 48
 MOST_VOLUNTEERS = 999  # a name has three digits for them
+_OF_A_RECORDING = ("seconds", "preview", "lighting", "no_eye", "truth")
 
 DESCRIPTION = """\
 Make a recording of a moving eye, as a DAVIS346 worn in front of it would have made it: 346x260 frames at
@@ -28,6 +30,7 @@ EXAMPLES = """\
 examples:
   canthus synthesize eye.aedat4
   canthus synthesize eye.aedat4 --seconds 20 --seed 7 --preview eye.png
+  canthus synthesize eye.aedat4 --seconds 30 --lighting normal,Low --no-eye --truth eye.json
   canthus synthesize SEE --like see --volunteers 48
 
 The same seed, with the same length or number of volunteers, always gives the same events and frames. OUT appears
@@ -49,6 +52,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT.png",
         help="also write a picture of six moments: frames above, their events below",
+    )
+    recording.add_argument(
+        "--lighting",
+        metavar="NAME[,NAME]",
+        help=f"of {', '.join(LIGHTINGS)}; two of them: the light changes in the middle (default: normal)",
+    )
+    recording.add_argument(
+        "--no-eye",
+        action="store_true",
+        help="now and then the camera sees no eye: the glasses are taken off, a thumb is on the lens, the camera slips",
+    )
+    recording.add_argument(
+        "--truth",
+        type=Path,
+        metavar="OUT.json",
+        help="also write what is shown when: expressions, blinks, times without an eye, lightings",
     )
     data_set = parser.add_argument_group("a data set")
     data_set.add_argument("--like", choices=["see"], help="whose layout it has")
@@ -74,11 +93,14 @@ def _make_recording(arguments: argparse.Namespace) -> None:
     from canthus_model.synthesize import preview
     from canthus_model.synthesize.recording import Recording
     from canthus_model.synthesize.take import parade
+    from canthus_model.synthesize.truth import write_truth
 
     if arguments.preview:
         preview.check(arguments.preview)
     begin = time.perf_counter()
-    take = parade(arguments.seed, SECONDS if arguments.seconds is None else arguments.seconds)
+    lightings = (arguments.lighting or "normal").split(",")
+    seconds = SECONDS if arguments.seconds is None else arguments.seconds
+    take = parade(arguments.seed, seconds, *lightings, no_eye=arguments.no_eye)
     with progress("filming the eye") as report, Recording(arguments.out) as recording:
         for number, moment in enumerate(take.moments()):
             recording.add(moment)
@@ -90,6 +112,9 @@ def _make_recording(arguments: argparse.Namespace) -> None:
     )
     shown = (f"{label} until {end:.1f} s" for label, end in zip(take.labels, take.ends(), strict=True))
     print(f"{arguments.out}: shows " + ", ".join(shown))
+    if arguments.truth:
+        write_truth(take, arguments.truth)
+        print(f"{arguments.truth}: what it shows, and when")
     if arguments.preview:
         preview.write_contact_sheet(arguments.out, arguments.preview)
         print(f"{arguments.preview}: six moments of it")
@@ -123,8 +148,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _check_data_set(arguments: argparse.Namespace) -> None:
-    if arguments.seconds is not None or arguments.preview:
-        raise RecordingError("--seconds and --preview are for a recording; leave them out, or leave out --like")
+    given = [name for name in _OF_A_RECORDING if getattr(arguments, name) not in (None, False)]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise RecordingError(f"{names}: for a recording; leave that out, or leave out --like")
     if arguments.volunteers is not None and not 1 <= arguments.volunteers <= MOST_VOLUNTEERS:
         raise RecordingError(f"--volunteers {arguments.volunteers}: there can be 1 to {MOST_VOLUNTEERS}")
 
@@ -141,3 +168,10 @@ def _check_recording(arguments: argparse.Namespace) -> None:
         raise RecordingError(
             f"--seconds {arguments.seconds:g}: a recording lasts more than 0 and up to {LONGEST} seconds"
         )
+    lightings = (arguments.lighting or LIGHTINGS[0]).split(",")
+    if not (1 <= len(lightings) <= 2 and set(lightings) <= set(LIGHTINGS)):
+        raise RecordingError(
+            f"--lighting {arguments.lighting}: give one of {', '.join(LIGHTINGS)}, or two of them with a comma between"
+        )
+    if arguments.truth and (arguments.truth.is_dir() or not arguments.truth.parent.is_dir()):
+        raise RecordingError(f"{arguments.truth}: not a file in an existing folder; create the folder first")

@@ -7,6 +7,7 @@ import numpy as np
 from canthus_model.synthesize import appearance
 from canthus_model.synthesize.anatomy import CANVAS, HEIGHT, IRIS_RADIUS, MARGIN, WIDTH, Anatomy
 from canthus_model.synthesize.face import Face
+from canthus_model.synthesize.lighting import Light
 from canthus_model.synthesize.motion import Motion, Pose
 
 _COLUMNS = np.arange(CANVAS[1], dtype=np.int32)
@@ -20,9 +21,9 @@ class Eye:
     Edges are a pixel or two soft and all motion is smooth, so luminance is smooth in time.
     """
 
-    def __init__(self, face: Face, motion: Motion, illumination: np.ndarray) -> None:
-        """`illumination`, (CANVAS) float32, is the light on each place; 1 makes white paper's luminance 1."""
-        self._motion, self._illumination = motion, illumination
+    def __init__(self, face: Face, motion: Motion, light: Light) -> None:
+        """A light of 1 makes white paper's luminance 1."""
+        self._motion, self._light = motion, light
         self._anatomy = anatomy = Anatomy(face)
         random = np.random.default_rng([face.texture_seed, 0])
         self._skin = appearance.Skin(face, anatomy, random)
@@ -46,7 +47,7 @@ class Eye:
         self._draw_lashes(canvas, upper, lower)
         if self._glasses:
             self._glasses.draw(canvas)
-        canvas *= self._illumination
+        canvas *= self._light.at(time)
         return _shifted(canvas, pose.slip_x, pose.slip_y)
 
     def speed(self, time: float) -> float:
@@ -57,7 +58,8 @@ class Eye:
         lid = abs(after.closure - before.closure) * 85  # pixels between the lids
         muscles = float(np.abs(after.units - before.units).max()) * 20
         slip = math.hypot(after.slip_x - before.slip_x, after.slip_y - before.slip_y)
-        return (slip + max(gaze * self._anatomy.eyeball_radius, lid, muscles)) / step
+        edges = (slip + max(gaze * self._anatomy.eyeball_radius, lid, muscles)) / step
+        return max(edges, self._light.speed(time))
 
     def _draw_skin(self, pose: Pose, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
         """Skin, stretched up and down to follow the brow, the two lids and the cheek."""

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from canthus_model.synthesize.anatomy import CANVAS
+from canthus_model.synthesize.motion import Track
 from canthus_model.synthesize.sensor import EventCamera
 
 
@@ -48,3 +49,39 @@ def draw_illumination(lighting: Lighting, random: np.random.Generator) -> np.nda
 def event_camera(lighting: Lighting) -> EventCamera:
     """The event half of the sensor in this light."""
     return EventCamera(noise_rate=lighting.noise_rate)
+
+
+class Light:
+    """The light on the canvas during a take: one lighting, or one that turns into another."""
+
+    TURNING = 0.4  # seconds that it takes
+    _FLICKER = 60.0  # pixels per second: as often as at edges of this speed is a scene looked at whose light turns
+
+    def __init__(self, first: np.ndarray, second: np.ndarray | None = None, turns: float = math.inf) -> None:
+        """`first` and `second` as `draw_illumination` gives them; `turns` is when the second one comes, in seconds."""
+        self._first, self._second, self._turns = first, first if second is None else second, turns
+
+    def at(self, time: float) -> np.ndarray:
+        """(CANVAS) float32 at `time` seconds."""
+        done = self._done(time)
+        if done in (0.0, 1.0):
+            return self._second if done else self._first
+        return self._first ** np.float32(1 - done) * self._second ** np.float32(done)
+
+    def speed(self, time: float) -> float:
+        """As a scene's."""
+        return self._FLICKER if 0 < self._done(time) < 1 else 0.0
+
+    def _done(self, time: float) -> float:
+        return min(max((time - self._turns) / self.TURNING, 0.0), 1.0)
+
+
+def pupil(sizes: list[float], turns: float) -> Track:
+    """Its usual size in a light that turns at `turns` seconds from the first of `sizes` to the second, if there is one.
+
+    A pupil closes within a second, and takes several to open (Ellis 1981, Br J Ophthalmol 65).
+    """
+    if len(sizes) == 1:
+        return Track([], [], sizes)
+    takes = 0.8 if sizes[1] < sizes[0] else 3.0
+    return Track([turns + 0.2], [takes], sizes)

@@ -30,6 +30,10 @@ class Track:
         self._durations = np.asarray(durations, np.float64)
         self._levels = np.asarray(levels, np.float64)
 
+    def moves(self) -> list[tuple[float, float]]:
+        """When each move begins and ends, in seconds."""
+        return list(zip(self._starts.tolist(), (self._starts + self._durations).tolist(), strict=True))
+
     def at(self, time: float) -> Any:
         """The value at `time` (seconds)."""
         move = int(np.searchsorted(self._starts, time, side="right")) - 1
@@ -56,14 +60,15 @@ class Pose:
 class Motion:
     """What one eye does for `seconds` while it shows an expression.
 
-    `expression` gives the strength of the action units; `pupil` is their usual size, of the iris radius.
+    `expression` gives the strength of the action units; `pupil` its usual size, of the iris radius.
     """
 
-    def __init__(self, seconds: float, expression: Track, pupil: float, random: np.random.Generator) -> None:
+    def __init__(self, seconds: float, expression: Track, pupil: Track, random: np.random.Generator) -> None:
         self._expression, self._pupil = expression, pupil
         calm = math.exp(random.uniform(math.log(LIVELIEST), math.log(CALMEST)))
         self._gaze_x, self._gaze_y = _saccades(seconds, calm, random)
-        self._closure = _blinks(seconds, random)
+        self.closure = _blinks(seconds, random)
+        """Of the lids, 0 open to 1 shut."""
         self._phases = random.uniform(0, 2 * math.pi, _WANDER.size)
         self._slip = _slips(seconds, random)
         self._step = _Walk(random) if random.random() < WALKERS else None
@@ -77,8 +82,8 @@ class Motion:
         return Pose(
             gaze_x=self._gaze_x.at(time) + drift * (wave[0] + 0.4 * wave[1]),
             gaze_y=self._gaze_y.at(time) + drift * (wave[2] + 0.4 * wave[3]),
-            closure=self._closure.at(time),
-            pupil=self._pupil * (1 + 0.06 * wave[4] + 0.03 * wave[5]),
+            closure=self.closure.at(time),
+            pupil=float(self._pupil.at(time)) * (1 + 0.06 * wave[4] + 0.03 * wave[5]),
             units=self._expression.at(time) * (1 + self._flutter * (wave[6] + 0.5 * wave[7])),
             slip_x=float(slip[0]),
             slip_y=float(slip[1]),

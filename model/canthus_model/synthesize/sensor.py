@@ -60,6 +60,8 @@ class EventPixels:
         of a large area as many do as the change is large.
         """
         self._camera, self._random = camera, random
+        self.noise_rate = camera.noise_rate
+        """Background events per pixel and second, from now on."""
         self._width, pixels = luminance.shape[1], luminance.size
         mismatch = random.normal(0, camera.mismatch, (2, pixels))
         thresholds = np.array([[camera.on_threshold], [camera.off_threshold]]) + mismatch
@@ -98,7 +100,8 @@ class EventPixels:
             more = count >= number
             pixel, rises, threshold, count = pixel[more], rises[more], threshold[more], count[more]
             reported, before = reported[more], before[more]
-            part = (reported + number * threshold - before) / (level[pixel] - before)
+            moved = level[pixel] - before
+            part = np.divide(reported + number * threshold - before, moved, out=np.ones_like(moved), where=moved != 0)
             time = start + (part * (end - start)).astype(np.int64)
             events.append(self._emit(pixel, np.clip(time, start, end - 1), rises))
         return events
@@ -107,7 +110,7 @@ class EventPixels:
         """Events that no light caused: at most one per pixel and step, and half of them ON."""
         camera, random, seconds = self._camera, self._random, (end - start) * 1e-6
         pixels = self._level.size
-        count = random.poisson(camera.noise_rate * pixels * seconds)
+        count = random.poisson(self.noise_rate * pixels * seconds)
         background = random.integers(pixels, size=count)
         hot = self._hot[random.random(self._hot.size) < -np.expm1(-camera.hot_rate * seconds)]
         pixel, drawn = np.unique(np.concatenate([hot, background]), return_index=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -37,9 +37,18 @@ class Moment(NamedTuple):
 
 
 def simulate(
-    scene: Scene, frames: range, camera: EventCamera, random: np.random.Generator, *, before: float
+    scene: Scene,
+    frames: range,
+    camera: EventCamera,
+    random: np.random.Generator,
+    *,
+    before: float,
+    noise_rate: Callable[[float], float] | None = None,
 ) -> Iterator[Moment]:
     """Look at `scene` during `frames`; the exposure of frame n begins n / 30 seconds after the start.
+
+    `noise_rate` gives background events per pixel and second at a time in seconds, where they aren't always those of
+    the camera.
 
     What the event pixels last saw before is the scene at `before` seconds: a pixel that has just seen a face come to
     rest needs more of a change to fire than one that has always seen it so.
@@ -56,6 +65,8 @@ def simulate(
     for number in frames:
         begin, end = _begin(number), _begin(number + 1)
         exposed, events = np.zeros_like(luminance), []
+        if noise_rate is not None:
+            pixels.noise_rate = noise_rate(_seconds(begin))
         for start, stop in _looks(scene, begin, end, frame_camera.exposure):
             before, luminance = luminance, scene.luminance(_seconds(stop))
             steps = -(-(stop - start) // EVENT_STEP)

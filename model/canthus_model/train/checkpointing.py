@@ -17,6 +17,7 @@ from canthus.errors import CheckpointError, TrainingError
 from canthus_model.checkpoint import read_checkpoint
 from canthus_model.facts import KEY, facts_of_training
 from canthus_model.train.module import PREFIX
+from canthus_model.train.settings import VOLUNTEERS
 
 LAST = "last.pth"
 WEIGHTS = "weights.pth"
@@ -60,7 +61,7 @@ class PublishedFormat(CheckpointIO):
         state = {name.removeprefix(PREFIX): tensors.pop(name) for name in list(tensors) if name.startswith(PREFIX)}
         _check_finite(state | tensors, Path(path))
         settings = rest["hyper_parameters"]
-        facts = facts_of_training(tuple(settings["image_size"]), tuple(settings["labels"]))
+        facts = facts_of_training(tuple(settings["image_size"]), tuple(settings["labels"]), tuple(settings[VOLUNTEERS]))
         published = {"epoch": rest.pop("epoch") + 1, "state_dict": state, KEY: facts.as_dict()}
         if "optimizer_states" in rest:
             published |= {

@@ -12,7 +12,7 @@ from canthus.errors import TrainingError
 from canthus_model.config import NetworkConfig
 from canthus_model.train.recipe import EACH_MODALITY, PRESETS, Recipe
 
-_SEQUENCES, _WEIGHTS, _VOLUNTEERS = "training sequences", "encoder weights", "validation volunteers"
+_SEQUENCES, _WEIGHTS, VOLUNTEERS = "training sequences", "encoder weights", "validation volunteers"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Settings:
             "seed": self.seed,
             _SEQUENCES: self.sequences,
             _WEIGHTS: self.encoder_weights,
-            _VOLUNTEERS: list(self.volunteers),
+            VOLUNTEERS: list(self.volunteers),
         }
 
     @staticmethod
@@ -57,9 +57,9 @@ class Settings:
             ValueError: something is missing or of another type.
         """
         without = dict.fromkeys(EACH_MODALITY, 0.0)
-        plain = {"epochs": _usual_epochs(plain), _WEIGHTS: None, _VOLUNTEERS: [], **without, **plain}
+        plain = {"epochs": _usual_epochs(plain), _WEIGHTS: None, VOLUNTEERS: [], **without, **plain}
         config = _read(NetworkConfig, plain, {"image_size": _pair(plain.get("image_size"))})
-        labels, volunteers, weights = _names(plain, "labels"), _names(plain, _VOLUNTEERS), plain[_WEIGHTS]
+        labels, volunteers, weights = _names(plain, "labels"), _names(plain, VOLUNTEERS), plain[_WEIGHTS]
         if weights is not None and not isinstance(weights, str):
             raise ValueError(f"{_WEIGHTS} is {weights!r}")
         seed, sequences = _whole(plain, "seed"), _whole(plain, _SEQUENCES)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from canthus.bundle import Bundle, read_bundle
 from canthus.calibration import Calibration, Cost
+from canthus.confidence import Confidence, Honesty, shown
 from canthus.manifest import MEMBERS
 from canthus.modalities import Modalities
 from canthus.parts import ENCODERS
@@ -48,6 +49,7 @@ def _describe(bundle: Bundle, sizes: dict[str, int]) -> str:
         ("parity", ", ".join(_describe_parity(name, value) for name, value in manifest.parity.items())),
         *_describe_calibration(manifest.calibration),
         *_describe_modalities(manifest.modalities),
+        *_describe_confidence(manifest.confidence),
         *((f"from {name}", text) for name, text in manifest.provenance.items()),
         *((name, f"{size} bytes, sha256 {manifest.sha256[name]}") for name, size in sizes.items()),
     ]
@@ -113,3 +115,37 @@ def _describe_modalities(modalities: Modalities | None) -> list[tuple[str, str]]
         )
         rows += [(name, exchanged.why), (f"{name} of others", text)]
     return rows
+
+
+def _describe_confidence(confidence: Confidence | None) -> list[tuple[str, str]]:
+    if confidence is None:
+        return [("confidence", "uncalibrated: how sure it is was never held against how often it is right")]
+    rows = [
+        (
+            "confidence",
+            f"temperature {shown(confidence.temperature)}, by {confidence.clips} clips of {confidence.volunteers} "
+            f"volunteers held back from training; what follows is of {confidence.tested} testing volunteers, in "
+            "brackets without it",
+        )
+    ]
+    for name, after in confidence.after.items():
+        before = confidence.before[name]
+        text = (
+            f"right in {after.accuracy:.1f} % of {after.clips} clips, sure by {_both(after, before, 'confidence')} %; "
+            f"calibration error {_both(after, before, 'error')} %"
+        )
+        for figure, what in (("brier", "Brier score"), ("log_loss", "log loss")):
+            if getattr(after, figure) is not None:
+                text += f", {what} {_both(after, before, figure, 3)}"
+        rows.append((f"sure in {name}", text))
+    visible = confidence.visible
+    text = (
+        f"a contrast of {255 * visible.least_contrast:.2g} grey levels in the frame, or events in more than "
+        f"{100 * visible.noise:.2g} % of the pixels; with less an answer is unsure"
+    )
+    rows.append(("to be seen", text))
+    return rows
+
+
+def _both(after: Honesty, before: Honesty, figure: str, digits: int = 1) -> str:
+    return f"{getattr(after, figure):.{digits}f} ({getattr(before, figure):.{digits}f})"

@@ -6,16 +6,19 @@ import argparse
 import json
 import sys
 from contextlib import closing
+from dataclasses import asdict
 
 import numpy as np
 
 import canthus
 from canthus.cli.camera_options import add_camera_options, view_of
 from canthus.cli.engine_options import add_engine_options, tell_backend
+from canthus.episodes import Episode
 from canthus.errors import SourceError
 from canthus.expression import Expression
 from canthus.live.health import Health
 from canthus.sources.choose_camera import shown
+from canthus.sources.watch import Watching
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_camera_options(parser)
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
+    parser.add_argument(
+        "--episodes",
+        action="store_true",
+        help="not every answer, but when an expression began and when it ended, by the sensor's clock",
+    )
     add_engine_options(parser)
 
 
@@ -50,7 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
             with closing(watching):
                 for expression in watching:
                     latencies.append(expression.latency_us)
-                    print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
+                    if not arguments.episodes:
+                        print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
+                    else:
+                        _print_episodes(watching, arguments)
+                if arguments.episodes:
+                    _print_episodes(watching, arguments)
         finally:
             told = (_as_ledger(watching.health, every=source.is_live), _summary(latencies) if latencies else "")
             for text in filter(None, told):
@@ -70,14 +83,36 @@ def _as_ledger(health: Health, *, every: bool) -> str:
     )
 
 
+def _print_episodes(watching: Watching, arguments: argparse.Namespace) -> None:
+    """A line for each that has ended, and for people one when it begins."""
+    for episode in watching.take_episodes():
+        if not arguments.json:
+            print(_episode_as_line(episode), flush=True)
+        elif episode.offset_us is not None:
+            print(json.dumps(asdict(episode)), flush=True)
+
+
+def _episode_as_line(episode: Episode) -> str:
+    at_us = episode.onset_us if episode.offset_us is None else episode.offset_us
+    told = f"{at_us / 1e6:12.3f} s  {episode.label:<10} "
+    if episode.offset_us is None:
+        return f"{told}began"
+    lasted = (episode.offset_us - episode.onset_us) / 1e6
+    return f"{told}ended, after {lasted:.2f} s; probability {episode.mean:.0%} in the mean, {episode.peak:.0%} at most"
+
+
 def _as_line(expression: Expression) -> str:
-    probability = float(expression.probabilities.max())
-    bar = "█" * round(20 * probability)
-    missing = f"  missing: {', '.join(expression.missing)}" if expression.missing else ""
+    confidence = expression.confidence or 0.0
+    bar = "█" * round(20 * confidence)
+    notes = [f"unsure: {expression.unsure}"] if expression.unsure else []
+    if expression.label != expression.steady:
+        notes.append(f"of this moment alone: {expression.label} {expression.probabilities.max():.0%}")
+    if expression.missing:
+        notes.append(f"missing: {', '.join(expression.missing)}")
     return (
-        f"{expression.time_us / 1e6:12.3f} s  {expression.label:<10} {probability:4.0%} {bar:<20} "
-        f"{expression.latency_us / 1000:6.1f} ms{missing}"
-    )
+        f"{expression.time_us / 1e6:12.3f} s  {expression.steady:<10} {confidence:4.0%} {bar:<20} "
+        f"{expression.latency_us / 1000:6.1f} ms  {'; '.join(notes)}"
+    ).rstrip()
 
 
 def _as_json(expression: Expression) -> str:
@@ -85,6 +120,9 @@ def _as_json(expression: Expression) -> str:
     return json.dumps(
         {
             "time_us": expression.time_us,
+            "steady": expression.steady,
+            "confidence": round(expression.confidence or 0.0, 6),
+            "unsure": expression.unsure,
             "label": expression.label,
             "probabilities": dict(zip(expression.labels, probabilities, strict=True)),
             "experts": expression.experts,

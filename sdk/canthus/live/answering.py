@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from canthus.device.readings import temperature_celsius
+from canthus.episodes import Episode
 from canthus.errors import FrameError
 from canthus.expression import Expression
 from canthus.live.camera_watch import CameraWatch
@@ -22,7 +23,7 @@ _MANY = 100
 
 
 class Answering:
-    """Takes arrivals from an inbox, feeds a `Stream` with them, and delivers its answers.
+    """Takes arrivals from an inbox, feeds a `Stream` with them, and delivers its answers and episodes.
 
     It has no thread and no clock of its own: `step` does what is to be done by now.
     """
@@ -32,6 +33,7 @@ class Answering:
         inbox: Inbox,
         make_stream: Callable[[], Stream],
         deliver: Callable[[Expression], None],
+        tell_episode: Callable[[Episode], None],
         clock_ns: Callable[[], int],
         *,
         deadline_us: int,
@@ -45,7 +47,7 @@ class Answering:
         """
         self._inbox = inbox
         self._make_stream = make_stream
-        self._deliver = deliver
+        self._deliver, self._tell_episode = deliver, tell_episode
         self._now = clock_ns
         self._deadline_ns, self._wait_ns = deadline_us * 1000, wait_us * 1000
         self._in_order = in_order
@@ -77,6 +79,7 @@ class Answering:
                 stalled=self._camera.stalled(self._now()),
                 frozen_frames=self._counts.frozen_frames,
                 black_frames=self._counts.black_frames,
+                unsure=dict(self._counts.unsure),
                 clocks_set=self._counts.clocks_set,
                 clock_offset_us=self._time.offset_us,
                 callback_errors=callback_errors,
@@ -112,9 +115,10 @@ class Answering:
         return self._has_its_events(self._frame) or self._now() >= self._frame.arrived_ns + self._wait_ns
 
     def stop(self) -> None:
-        """End the frame that waits."""
+        """End the frame that waits, and the episode that lasts."""
         if self._frame is not None:
             self._done("stopped", "")
+        self._tell_episodes(self._stream.end())
 
     def _take_events(self, packet: EventPacket) -> None:
         if not self._events.take(packet):
@@ -165,8 +169,16 @@ class Answering:
         if not complete and "events" not in expression.missing:
             missing = ("events", *missing)
         self._unanswered = 0
+        if expression.unsure:
+            with self._inbox.arrived:
+                self._counts.unsure[expression.unsure] += 1
         self._done("answered", "")
         self._deliver(replace(expression, latency_us=latency_us, missing=(*expression.missing, *missing)))
+        self._tell_episodes(self._stream.take_episodes())
+
+    def _tell_episodes(self, episodes: list[Episode]) -> None:
+        for episode in episodes:
+            self._tell_episode(episode)
 
     def _done(self, reason: str, message: str) -> None:
         self._frame = None
@@ -187,7 +199,7 @@ class Answering:
             self.costs_us["prime"] = self._stream.stage_us["prime"]
         except Exception as error:
             self._inbox.tell("failed prime", f"the first features of a moment could not be computed: {error}")
-            self._begin_stream()
+            self._begin_stream_anew()
 
     def _begin_anew(self, kind: str, t: int) -> None:
         """The clock of `kind` was set: what was seen before has no place in the new time."""
@@ -196,6 +208,10 @@ class Answering:
         self._time.begin(kind, t)
         if self._frame is not None:
             self._done("time jump", "")
+        self._begin_stream_anew()
+
+    def _begin_stream_anew(self) -> None:
+        self._tell_episodes(self._stream.end())
         self._begin_stream()
 
     def _begin_stream(self) -> None:

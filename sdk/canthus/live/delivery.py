@@ -5,62 +5,78 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from canthus.errors import LiveError
-from canthus.expression import Expression
-from canthus.live.inbox import Inbox, logger
+from canthus.live.inbox import logger
 
 UNREAD = 64
 
+Thing = TypeVar("Thing")
 
-class Delivery:
-    """Answers that wait to be read, UNREAD of them at most; each goes to one reader.
+
+class Delivery(Generic[Thing]):
+    """Answers, or episodes, that wait to be read, UNREAD of them at most; each goes to one reader.
 
     With a callback, they go there instead, on the worker's thread.
     """
 
-    def __init__(self, inbox: Inbox, callback: Callable[[Expression], None] | None) -> None:
-        """The books are the inbox's: an answer that nobody read, and made room for a newer one, ends there."""
-        self._inbox = inbox
-        self._callback = callback
+    def __init__(
+        self, callback: Callable[[Thing], None] | None, name: str, lost: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Args:
+            name: the callback's, for the log.
+            lost: called when one that nobody read has made room for a newer one.
+        """
+        self._callback, self._name = callback, name
+        self._lost = lost
         self.callback_errors = 0
         self._ready = threading.Condition()
-        self._answers: deque[Expression] = deque()
+        self._answers: deque[Thing] = deque()
         self._closed = False
         self._failure: BaseException | None = None
         self._sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
-    def give(self, expression: Expression) -> None:
+    def give(self, thing: Thing) -> None:
         """One more answer. An Exception of the callback's is counted; SystemExit and its like get through."""
         if self._callback is not None:
             try:
-                self._callback(expression)
+                self._callback(thing)
             except Exception:
                 self.callback_errors += 1
                 if self.callback_errors == 1:
-                    logger.exception("on_expression raised; counted in `health` from now on, not told again")
+                    logger.exception("%s raised; counted in `health` from now on, not told again", self._name)
             return
         with self._ready:
-            self._answers.append(expression)
+            self._answers.append(thing)
             unread = len(self._answers) > UNREAD
             if unread:
                 self._answers.popleft()
             self._ready.notify()
             self._wake()
         if unread:
-            with self._inbox.arrived:
-                self._inbox.frames.move("answered", "unread")
-            self._inbox.tell("unread", f"answers are not read; of {UNREAD} the oldest is let go")
+            self._lost()
 
-    def take(self, timeout: float | None = None) -> Expression | None:
+    def __iter__(self) -> Iterator[Thing]:
+        while (thing := self.take()) is not None:
+            yield thing
+        self.check()
+
+    async def __aiter__(self) -> AsyncIterator[Thing]:
+        while (thing := await self.take_async()) is not None:
+            yield thing
+        self.check()
+
+    def take(self, timeout: float | None = None) -> Thing | None:
         """The next answer; None when the stream is closed and all are read, or after `timeout` seconds."""
         with self._ready:
             self._ready.wait_for(lambda: self._answers or self._closed, timeout)
             return self._answers.popleft() if self._answers else None
 
-    async def take_async(self) -> Expression | None:
+    async def take_async(self) -> Thing | None:
         """As `take`, for the running event loop."""
         sleeper = asyncio.get_running_loop(), asyncio.Event()
         while True:
@@ -87,7 +103,7 @@ class Delivery:
         """In words; None if it didn't end by itself."""
         if self._failure is None:
             return None
-        return f"the stream ended, since on_expression or the engine raised {self._failure!r}"
+        return f"the stream ended, since a callback or the engine raised {self._failure!r}"
 
     def check(self) -> None:
         """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from canthus.live.ledger import Ledger
 
@@ -15,6 +17,7 @@ class Counts:
     stalls: int = 0
     frozen_frames: int = 0
     black_frames: int = 0
+    unsure: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Health:
         queued_frames, queued_packets: not yet looked at.
         stalls: how often no frame came for 0.2 s; `stalled`: whether that is so now.
         frozen_frames: to the last bit as the one before; black_frames: of nothing but zeros.
+        unsure: how many answers weren't to be believed, by why; see `Expression`.
         clocks_set: how often a sensor's clock was set, and the stream began anew.
         clock_offset_us: what is added to events' times to have them in the frames' clock; None if both are of one
             clock, or nothing is known yet.
@@ -50,6 +54,7 @@ class Health:
     stalled: bool
     frozen_frames: int
     black_frames: int
+    unsure: Mapping[str, int]
     clocks_set: int
     clock_offset_us: int | None
     callback_errors: int

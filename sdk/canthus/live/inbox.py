@@ -139,6 +139,12 @@ class Inbox:
         self.packets.end(reason)
         self.events.end(reason, events)
 
+    def unread(self) -> None:
+        """An answer that nobody read made room for a newer one."""
+        with self.arrived:
+            self.frames.move("answered", "unread")
+        self.tell("unread", "answers are not read; the oldest is let go")
+
     def tell(self, kind: str, message: str) -> None:
         """Log once for each kind of trouble."""
         if kind not in self._told:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.engine import Engine
+from canthus.episodes import Episode
 from canthus.errors import LiveError
 from canthus.events import Events
 from canthus.expression import Expression
@@ -42,6 +43,9 @@ class LiveStream:
     Args:
         engine, sensor, view: as for `Stream`.
         on_expression: called with each answer.
+        on_episode: called with each episode, when it begins and again when it has ended; without it they are read
+            from `episodes`.
+        steady: as for `Stream`.
         deadline_us: an answer that comes later after its frame is dropped.
         wait_us: how long a frame may wait for the events up to its time.
         separate_clocks: events and frames come from two sensors, each with its own clock; the offset between them is
@@ -62,6 +66,8 @@ class LiveStream:
         view: View | None = None,
         *,
         on_expression: Callable[[Expression], None] | None = None,
+        on_episode: Callable[[Episode], None] | None = None,
+        steady: bool = True,
         deadline_us: int = 100_000,
         wait_us: int = 10_000,
         separate_clocks: bool = False,
@@ -70,18 +76,20 @@ class LiveStream:
     ) -> None:
         self._process = os.getpid()
         self._inbox = Inbox()
-        self._delivery = Delivery(self._inbox, on_expression)
+        self._delivery = Delivery(on_expression, "on_expression", self._inbox.unread)
+        self._episodes = Delivery(on_episode, "on_episode")
         self._answering = Answering(
             self._inbox,
-            lambda: Stream(engine, sensor, view),
+            lambda: Stream(engine, sensor, view, steady=steady),
             self._delivery.give,
+            self._episodes.give,
             time.monotonic_ns,
             deadline_us=deadline_us,
             wait_us=wait_us,
             separate_clocks=separate_clocks,
         )
         # The worker holds what it works with, not `self`: a stream that nobody holds any more is closed.
-        worker = _Worker(self._inbox, self._answering, self._delivery)
+        worker = _Worker(self._inbox, self._answering, (self._delivery, self._episodes))
         self._close = weakref.finalize(self, worker.stop)
         worker.start()
         try:
@@ -119,7 +127,15 @@ class LiveStream:
     def health(self) -> Health:
         """How the stream is doing, now."""
         self._check_process()
-        return self._answering.health(self._delivery.callback_errors, self._delivery.why_ended)
+        errors = self._delivery.callback_errors + self._episodes.callback_errors
+        return self._answering.health(errors, self._delivery.why_ended)
+
+    @property
+    def episodes(self) -> Delivery[Episode]:
+        """Episodes, to be read by `for` or `async for` beside the answers, until `close`: each when it begins and
+        again when it has ended. Of those that nobody reads the newest are kept."""
+        self._check_process()
+        return self._episodes
 
     @property
     def why_no_answers(self) -> str | None:
@@ -164,35 +180,34 @@ class LiveStream:
 
     def __iter__(self) -> Iterator[Expression]:
         self._check_process()
-        while (expression := self._delivery.take()) is not None:
-            yield expression
-        self._delivery.check()
+        yield from self._delivery
 
     async def __aiter__(self) -> AsyncIterator[Expression]:
         self._check_process()
-        while (expression := await self._delivery.take_async()) is not None:
+        async for expression in self._delivery:
             yield expression
-        self._delivery.check()
 
 
 class _Worker(threading.Thread):
     """Steps whenever there is something to do."""
 
-    def __init__(self, inbox: Inbox, answering: Answering, delivery: Delivery) -> None:
+    def __init__(self, inbox: Inbox, answering: Answering, deliveries: tuple[Delivery[Any], ...]) -> None:
         super().__init__(name="canthus-live", daemon=True)
         self._process = os.getpid()
         self._inbox = inbox
         self._answering = answering
-        self._delivery = delivery
+        self._deliveries = deliveries
 
     def run(self) -> None:
         try:
             self._work()
         except BaseException as error:  # such as SystemExit, by which an app's callback means the process
-            self._delivery.fail(error)
+            for delivery in self._deliveries:
+                delivery.fail(error)
         self._inbox.close()
         self._answering.stop()
-        self._delivery.close()
+        for delivery in self._deliveries:
+            delivery.close()
 
     def _work(self) -> None:
         due: int | None = 0

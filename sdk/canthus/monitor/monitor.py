@@ -125,6 +125,9 @@ class Monitor:
         answer = {
             "at": self._seconds(),
             "time_us": expression.time_us,
+            "steady": None if expression.unsure else expression.labels.index(str(expression.steady)),
+            "confidence": _finite(expression.confidence or 0.0),
+            "unsure": expression.unsure,
             "label": expression.labels.index(expression.label),
             "probabilities": [_finite(p) for p in expression.probabilities.tolist()],
             "latency_us": expression.latency_us,

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from canthus.engine import Engine
+from canthus.episodes import Episode
 from canthus.errors import Error, EventError
 from canthus.events import Events, prepare
 from canthus.expression import Expression
@@ -47,6 +48,10 @@ class Watching(Iterator[Expression]):
         """Read no further."""
         self._expressions.close()
 
+    def take_episodes(self) -> list[Episode]:
+        """Episodes that have begun or ended since they were last taken; the last one ends with the source."""
+        return self._watched.take_episodes()
+
     @property
     def health(self) -> Health:
         """What became of all that came so far."""
@@ -74,11 +79,13 @@ class _Recorded:
         self._source = source
         self._inbox = Inbox()
         self._answers: deque[Expression] = deque()
+        self._episodes: deque[Episode] = deque()
         self._put_ns = time.monotonic_ns()
         self._answering = Answering(
             self._inbox,
             lambda: Stream(engine, source.sensor, source.view),
             self._answers.append,
+            self._episodes.append,
             lambda: time.monotonic_ns() - self._put_ns,  # every packet arrives at 0, so a slow reader is no stall
             deadline_us=1 << 62,
             wait_us=0,
@@ -92,6 +99,12 @@ class _Recorded:
             while self._answering.step() == 0:
                 while self._answers:
                     yield self._answers.popleft()
+        self._answering.stop()
+
+    def take_episodes(self) -> list[Episode]:
+        taken = list(self._episodes)
+        self._episodes.clear()
+        return taken
 
     @property
     def health(self) -> Health:
@@ -148,6 +161,12 @@ class _Live:
             self._live.close()
         if failed:
             raise failed[0]
+
+    def take_episodes(self) -> list[Episode]:
+        taken = []
+        while (episode := self._live.episodes.take(0)) is not None:
+            taken.append(episode)
+        return taken
 
     @property
     def health(self) -> Health:

@@ -19,9 +19,12 @@ export function makeProbabilities(labels) {
 }
 
 export function showExpression(answer, labels) {
-  element("label").textContent = labels[answer.label];
-  element("probability").textContent = percent(answer.probabilities[answer.label]);
-  element("missing").textContent = answer.missing.length ? `missing: ${answer.missing.join(", ")}` : "";
+  const isSure = answer.steady !== null;
+  element("label").textContent = isSure ? labels[answer.steady] : "unsure";
+  element("probability").textContent = isSure ? percent(answer.confidence) : answer.unsure;
+  const notes = answer.label === answer.steady ? [] : [`of this moment alone: ${labels[answer.label]}`];
+  if (answer.missing.length) notes.push(`missing: ${answer.missing.join(", ")}`);
+  element("missing").textContent = notes.join("; ");
   [...element("probabilities").children].forEach((row, i) => {
     row.classList.toggle("is-likeliest", i === answer.label);
     row.querySelector(".bar").style.width = `${100 * (answer.probabilities[i] ?? 0)}%`;
@@ -33,9 +36,10 @@ let [candidate, since, said, saidAt] = [null, 0, null, -Infinity];
 
 // For those who listen: an expression that lasts, and not too often.
 export function announce(answer, labels) {
-  if (answer.label !== candidate) [candidate, since] = [answer.label, answer.at];
+  if (answer.steady === null) return;
+  if (answer.steady !== candidate) [candidate, since] = [answer.steady, answer.at];
   const isDue = answer.at - since >= SETTLED_SECONDS && answer.at - saidAt >= SILENT_SECONDS;
   if (candidate === said || !isDue) return;
   [said, saidAt] = [candidate, answer.at];
-  element("announcement").textContent = `${labels[candidate]}, ${percent(answer.probabilities[candidate])}`;
+  element("announcement").textContent = `${labels[candidate]}, ${percent(answer.confidence)}`;
 }

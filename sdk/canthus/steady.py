@@ -1,0 +1,106 @@
+"""A steady expression from the answers of a stream: it lasts, as expressions do, and flickers with none of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEUTRAL = "neutral"
+_FORGETS_US = 2_000_000  # after a pause as long as this, what was seen before tells nothing
+_LEAST = 1e-4  # a probability that a network may give: being wrong once must not count for ever
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """How a stream's answers are made steady; the defaults are for where nothing was measured.
+
+    Attributes:
+        lasts_us: how long an expression lasts, in the mean, in microseconds of the sensor's clock. Felt ones last half
+            a second to four (Ekman 2003, "Emotions Revealed"), faces at rest much longer.
+        independent_us: answers so far apart tell as much as two; nearer ones share what they were made from.
+        to_neutral: how often a face comes to rest between two expressions, 0 to 1.
+        takes_over: the probability from which on another expression takes the place of the last one.
+    """
+
+    lasts_us: int = 5_000_000
+    independent_us: int = 100_000
+    to_neutral: float = 0.5
+    takes_over: float = 0.8
+
+
+class SteadyFilter:
+    """The forward pass of a hidden Markov model over calibrated probabilities, with hysteresis.
+
+    Time goes by the sensor's clock: answers that are missing make no difference but for what they would have told.
+    (Rabiner 1989, "A Tutorial on Hidden Markov Models"; the exponent that weighs evidence that isn't independent is
+    that of a tempered likelihood.)
+    """
+
+    def __init__(self, labels: Sequence[str], steadiness: Steadiness) -> None:
+        """`labels` in the order of the probabilities that `update` takes."""
+        self._labels = tuple(labels)
+        self._steadiness = steadiness
+        self._to = _transitions(self._labels, steadiness.to_neutral)
+        self._time_us: int | None = None
+        self._belief = np.full(len(labels), 1 / len(labels))
+        self._place: int | None = None
+
+    def update(self, time_us: int, probabilities: NDArray[np.floating], weight: float = 1.0) -> None:
+        """One more answer.
+
+        Args:
+            time_us: of its frame, in microseconds of the sensor's clock; if it isn't after the one before, or long
+                after it, the filter begins anew.
+            probabilities: (labels,); with any NaN the answer tells nothing.
+            weight: 0 to 1, how much of what it says counts.
+        """
+        passed = 0 if self._time_us is None else time_us - self._time_us
+        if not 0 < passed < _FORGETS_US:
+            self._belief[:] = 1 / len(self._labels)
+            self._place = None
+            passed = self._steadiness.independent_us
+        self._time_us = time_us
+        stays = math.exp(-passed / self._steadiness.lasts_us)
+        belief = stays * self._belief + (1 - stays) * (self._belief @ self._to)
+        counts = weight * min(passed / self._steadiness.independent_us, 1.0)
+        if counts > 0 and not np.isnan(probabilities.sum()):
+            belief *= np.maximum(probabilities, _LEAST) ** counts
+            belief /= belief.sum()
+        self._belief = belief
+        best = int(belief.argmax())
+        if self._place is None or belief[best] >= self._steadiness.takes_over:
+            self._place = best
+
+    @property
+    def label(self) -> str | None:
+        """What is steady; None before the first answer."""
+        return None if self._place is None else self._labels[self._place]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `label`, 0 to 1."""
+        return 0.0 if self._place is None else float(self._belief[self._place])
+
+    @property
+    def belief(self) -> NDArray[np.float64]:
+        """The probability of each label, (labels,)."""
+        return self._belief.copy()
+
+
+def _transitions(labels: tuple[str, ...], to_neutral: float) -> NDArray[np.float64]:
+    """(labels, labels): where an expression that ends goes to."""
+    count = len(labels)
+    if count == 1:
+        return np.ones((1, 1))
+    chances = np.full((count, count), 1 / (count - 1))
+    if NEUTRAL in labels and count > 2:
+        rest = labels.index(NEUTRAL)
+        others = np.arange(count) != rest
+        chances[others] = (1 - to_neutral) / (count - 2)
+        chances[others, rest] = to_neutral
+    np.fill_diagonal(chances, 0.0)
+    return chances
