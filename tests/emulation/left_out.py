@@ -22,6 +22,7 @@ LEFT_OUT = {
     "test_evaluate.py": TORCH,
     "test_evaluate_ablation.py": TORCH,
     "test_evaluate_results.py": "needs Matplotlib",
+    "test_evaluate_streams.py": RENDERS,
     "test_export.py": TORCH,
     "test_float16.py": TORCH,
     "test_int8_everywhere.py": "makes bundles, which needs onnx",

@@ -97,7 +97,7 @@ def read_truth(path: Path) -> Truth:
             lightings=tuple((_time(one, "from_us"), str(one["lighting"])) for one in document["lighting"]),
         )
         onsets = [shown.onset_us for shown in truth.expressions]
-        if not onsets or onsets != sorted(onsets) or not truth.lightings:
+        if not onsets or onsets != sorted(set(onsets)) or not truth.lightings:
             raise ValueError("no expressions or lightings, or not in the order of time")
         if unknown := {name for _, name in truth.lightings} - set(LIGHTINGS):
             raise ValueError(f"no lighting is called {min(unknown)[:40]}")
