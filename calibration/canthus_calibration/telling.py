@@ -12,6 +12,7 @@ from canthus_calibration.interval import clips_to_show
 from canthus_calibration.layers import Layer
 from canthus_calibration.subsets import Drawn
 
+_OUT_OF_REACH = 100  # times the sequences that there are: so many nobody films to show it
 _WORTH_IT = 0.5  # of the encoders' work that should be in INT8
 
 
@@ -74,11 +75,11 @@ def _wanted(cost: Cost, goal: Goal) -> str:
     if cost.agreement_low is None or not cost.sequences:
         return "of one volunteer nothing follows"
     have = clips_to_show(share, cost.agreement_low / 100)
-    wanted = clips_to_show(share, held)
-    if math.isinf(wanted):
+    times = clips_to_show(share, held) / have
+    if times > _OUT_OF_REACH:
         return f"{cost.sequences} sequences of {cost.volunteers} volunteers can't say whether it is missed"
     return (
-        f"to show that it is held takes some {math.ceil(cost.sequences * wanted / have)} sequences; there are "
+        f"to show that it is held takes some {math.ceil(cost.sequences * times)} sequences; there are "
         f"{cost.sequences}, of {cost.volunteers} volunteers"
     )
 

@@ -27,15 +27,15 @@ class Temperature:
 
     def of(self, contrast: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of frames (N,), by their contrast."""
-        found: NDArray[np.float32] = np.exp(self.offset + self.slope * contrast).astype(np.float32)
-        return np.clip(found, np.float32(COOLEST), np.float32(HOTTEST))
+        found: NDArray[np.float32] = np.exp(np.float32(self.offset) + np.float32(self.slope) * contrast)
+        return np.minimum(np.maximum(found, np.float32(COOLEST)), np.float32(HOTTEST))
 
     def softened(self, logits: NDArray[np.floating], contrast: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probabilities float32 (N, labels) of logits, by the contrast of their frames (N,)."""
-        scaled = logits / self.of(contrast)[:, None]
-        powers = np.exp(scaled - scaled.max(1, keepdims=True))
-        probabilities: NDArray[np.float32] = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
-        return probabilities
+        scaled = logits.astype(np.float32, copy=False) / self.of(contrast)[:, None]
+        powers: NDArray[np.float32] = np.exp(scaled - np.maximum.reduce(scaled, 1)[:, None])
+        powers /= np.add.reduce(powers, 1)[:, None]
+        return powers
 
 
 def shown(temperature: Temperature) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class EpisodeTracker:
 
     def __init__(self, shortest_us: int = 250_000) -> None:
         self._shortest_us = shortest_us
-        self._now: Episode | None = None
-        self._answers = 0
-        self._seen_us = 0
+        self._label: str | None = None
+        self._onset_us = self._seen_us = self._answers = 0
+        self._peak = self._sum = 0.0
         self._told = False
 
     @property
     def current(self) -> Episode | None:
         """The one that lasts, if it has been told."""
-        return self._now if self._told else None
+        return self._made(None) if self._told else None
 
     def update(self, time_us: int, label: str | None, confidence: float) -> list[Episode]:
         """One more answer; returns the episodes that have ended or begun with it, in this order.
@@ -51,26 +51,23 @@ class EpisodeTracker:
             confidence: its probability.
         """
         told: list[Episode] = []
-        if self._now is not None:
+        if self._label is not None:
             passed = time_us - self._seen_us
             if passed <= 0 or passed > self._shortest_us:  # nothing is known of what was between
-                told += self._ended(self._seen_us)
-            elif label not in (None, self._now.label):
-                told += self._ended(time_us)
+                told = self._ended(self._seen_us)
+            elif label not in (None, self._label):
+                told = self._ended(time_us)
         if label is None:
             return told
-        if self._now is None:
-            self._now, self._answers, self._told = Episode(label, time_us, None, 0.0, 0.0), 0, False
+        if self._label is None:
+            self._label, self._onset_us, self._answers, self._peak, self._sum = label, time_us, 0, 0.0, 0.0
         self._seen_us = time_us
         self._answers += 1
-        self._now = replace(
-            self._now,
-            peak=max(self._now.peak, confidence),
-            mean=self._now.mean + (confidence - self._now.mean) / self._answers,
-        )
-        if not self._told and time_us - self._now.onset_us >= self._shortest_us:
+        self._sum += confidence
+        self._peak = max(self._peak, confidence)
+        if not self._told and time_us - self._onset_us >= self._shortest_us:
             self._told = True
-            told.append(self._now)
+            told.append(self._made(None))
         return told
 
     def end(self) -> list[Episode]:
@@ -78,6 +75,9 @@ class EpisodeTracker:
         return self._ended(self._seen_us)
 
     def _ended(self, offset_us: int) -> list[Episode]:
-        now, told = self._now, self._told
-        self._now, self._told = None, False
-        return [replace(now, offset_us=offset_us)] if now is not None and told else []
+        ended = [self._made(offset_us)] if self._told else []
+        self._label, self._told = None, False
+        return ended
+
+    def _made(self, offset_us: int | None) -> Episode:
+        return Episode(str(self._label), self._onset_us, offset_us, self._peak, self._sum / self._answers)

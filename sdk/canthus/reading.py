@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canthus.engine import Engine
 from canthus.episodes import Episode, EpisodeTracker
-from canthus.expression import UNSURE, Expression
+from canthus.expression import UNSURE
 from canthus.steady import SteadyFilter
 
 UNTAKEN = 64
+
+
+class Read(NamedTuple):
+    """Of one answer; see `Expression`."""
+
+    steady: str | None = None
+    confidence: float | None = None
+    unsure: str | None = None
 
 
 class Reading:
@@ -25,21 +33,28 @@ class Reading:
         self._filter = SteadyFilter(engine.labels, engine.steadiness)
         self._untaken: deque[Episode] = deque(maxlen=UNTAKEN)
 
-    def read(self, expression: Expression, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> Expression:
-        """The expression, with what is steady; answers that aren't to be believed take no part in that.
+    def read(
+        self,
+        time_us: int,
+        probabilities: NDArray[np.float32],
+        frame: NDArray[np.uint8],
+        event: NDArray[np.uint8],
+    ) -> Read:
+        """One more answer. One that isn't to be believed takes no part in what is steady.
 
         Args:
-            expression: as the network said it.
+            time_us: of its moment, in microseconds of the sensor's clock.
+            probabilities: (labels,), as the network gives them.
             frame, event: uint8 (H, W), engine-sized, of its moment.
         """
-        time_us, why = expression.time_us, self._visible.why_not(frame, event)
-        if why is not None:
+        unsure = self._visible.why_not(frame, event)
+        if unsure is not None:
             self._untaken.extend(self.episodes.update(time_us, None, 0.0))
-            return replace(expression, steady=UNSURE, confidence=0.0, unsure=why)
-        self._filter.update(time_us, expression.probabilities)
+            return Read(UNSURE, 0.0, unsure)
+        self._filter.update(time_us, probabilities)
         label, confidence = self._filter.label, self._filter.confidence
         self._untaken.extend(self.episodes.update(time_us, label, confidence))
-        return replace(expression, steady=label, confidence=confidence)
+        return Read(label, confidence)
 
     def take(self) -> list[Episode]:
         """Episodes that have begun or ended since the last call."""

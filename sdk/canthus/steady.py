@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class SteadyFilter:
 
     Time goes by the sensor's clock: answers that are missing make no difference but for what they would have told.
     (Rabiner 1989, "A Tutorial on Hidden Markov Models"; the exponent that weighs evidence that isn't independent is
-    that of a tempered likelihood.)
+    that of a tempered likelihood.) Of so few numbers plain floats are quicker than arrays.
     """
 
     def __init__(self, labels: Sequence[str], steadiness: Steadiness) -> None:
@@ -46,7 +47,7 @@ class SteadyFilter:
         self._steadiness = steadiness
         self._to = _transitions(self._labels, steadiness.to_neutral)
         self._time_us: int | None = None
-        self._belief = np.full(len(labels), 1 / len(labels))
+        self._belief = [1 / len(labels)] * len(labels)
         self._place: int | None = None
 
     def update(self, time_us: int, probabilities: NDArray[np.floating], weight: float = 1.0) -> None:
@@ -60,18 +61,19 @@ class SteadyFilter:
         """
         passed = 0 if self._time_us is None else time_us - self._time_us
         if not 0 < passed < _FORGETS_US:
-            self._belief[:] = 1 / len(self._labels)
+            self._belief = [1 / len(self._labels)] * len(self._labels)
             self._place = None
             passed = self._steadiness.independent_us
         self._time_us = time_us
-        stays = math.exp(-passed / self._steadiness.lasts_us)
-        belief = stays * self._belief + (1 - stays) * (self._belief @ self._to)
+        belief = self._foreseen(passed)
         counts = weight * min(passed / self._steadiness.independent_us, 1.0)
-        if counts > 0 and not np.isnan(probabilities.sum()):
-            belief *= np.maximum(probabilities, _LEAST) ** counts
-            belief /= belief.sum()
+        said = probabilities.tolist()
+        if counts > 0 and not math.isnan(sum(said)):
+            belief = [b * max(p, _LEAST) ** counts for b, p in zip(belief, said, strict=True)]
+            total = sum(belief)
+            belief = [b / total for b in belief]
         self._belief = belief
-        best = int(belief.argmax())
+        best = max(range(len(belief)), key=belief.__getitem__)
         if self._place is None or belief[best] >= self._steadiness.takes_over:
             self._place = best
 
@@ -83,24 +85,32 @@ class SteadyFilter:
     @property
     def confidence(self) -> float:
         """The probability of `label`, 0 to 1."""
-        return 0.0 if self._place is None else float(self._belief[self._place])
+        return 0.0 if self._place is None else self._belief[self._place]
 
     @property
-    def belief(self) -> NDArray[np.float64]:
-        """The probability of each label, (labels,)."""
-        return self._belief.copy()
+    def belief(self) -> tuple[float, ...]:
+        """The probability of each label."""
+        return tuple(self._belief)
+
+    def _foreseen(self, passed_us: int) -> list[float]:
+        """What is to be believed so much later, before anything was seen."""
+        stays = math.exp(-passed_us / self._steadiness.lasts_us)
+        before, leave = self._belief, 1 - stays
+        return [
+            stays * own + leave * sum(map(operator.mul, before, into))
+            for own, into in zip(before, self._to, strict=True)
+        ]
 
 
-def _transitions(labels: tuple[str, ...], to_neutral: float) -> NDArray[np.float64]:
-    """(labels, labels): where an expression that ends goes to."""
+def _transitions(labels: tuple[str, ...], to_neutral: float) -> list[list[float]]:
+    """For each label, from where an expression that ends comes to it: (labels, labels)."""
     count = len(labels)
     if count == 1:
-        return np.ones((1, 1))
-    chances = np.full((count, count), 1 / (count - 1))
-    if NEUTRAL in labels and count > 2:
-        rest = labels.index(NEUTRAL)
-        others = np.arange(count) != rest
-        chances[others] = (1 - to_neutral) / (count - 2)
-        chances[others, rest] = to_neutral
-    np.fill_diagonal(chances, 0.0)
-    return chances
+        return [[1.0]]
+    if NEUTRAL not in labels or count == 2:
+        return [[0.0 if one == other else 1 / (count - 1) for other in labels] for one in labels]
+    from_others = {one: to_neutral if one == NEUTRAL else (1 - to_neutral) / (count - 2) for one in labels}
+    return [
+        [0.0 if one == other else 1 / (count - 1) if other == NEUTRAL else from_others[one] for other in labels]
+        for one in labels
+    ]

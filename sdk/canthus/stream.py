@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from canthus.errors import EventError, FrameError, ViewError
 from canthus.events import Events, as_events, prepare
 from canthus.expression import Expression
 from canthus.images import check_grey
-from canthus.reading import Reading
+from canthus.reading import Read, Reading
 from canthus.view import View
 
 Image = NDArray[np.uint8]
@@ -230,10 +229,10 @@ class Stream:
         began = time.perf_counter_ns()
         answer = self.engine.react(moment.frame, moment.event, features)
         self._took("react", began)
-        expression = self._expression(answer, moment.time_us, missing, 0)
+        read = Read()
         if self._reading:
-            expression = self._reading.read(expression, moment.frame, moment.event)
-        return replace(expression, latency_us=(time.perf_counter_ns() - start) // 1000)
+            read = self._reading.read(moment.time_us, answer.probabilities[0], moment.frame, moment.event)
+        return self._expression(answer, read, moment.time_us, missing, (time.perf_counter_ns() - start) // 1000)
 
     def _first(self, wanted_us: int) -> tuple[int, Features] | None:
         """The stored moment nearest to a time; none if that is off by more than half the span."""
@@ -245,7 +244,7 @@ class Stream:
             return None
         return nearest
 
-    def _expression(self, answer: Answer, t: int, missing: tuple[str, ...], latency_us: int) -> Expression:
+    def _expression(self, answer: Answer, read: Read, t: int, missing: tuple[str, ...], latency_us: int) -> Expression:
         probabilities, weights = answer.probabilities[0], answer.experts[0]
         return Expression(
             label=self.engine.labels[int(probabilities.argmax())],
@@ -255,6 +254,9 @@ class Stream:
             latency_us=latency_us,
             experts=tuple(int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > 0),
             missing=missing,
+            steady=read.steady,
+            confidence=read.confidence,
+            unsure=read.unsure,
         )
 
     def _took(self, stage: str, start: int) -> None:

@@ -15,6 +15,7 @@ LEFT_OUT = {
     "test_calibration_encoders.py": TORCH,
     "test_calibration_interval.py": TORCH,
     "test_calibration_subsets.py": TORCH,
+    "test_calibration_trials.py": TORCH,
     "test_checkpoint.py": TORCH,
     "test_confidence.py": TORCH,
     "test_cuda_kernels.py": BUILDS,
