@@ -1,0 +1,53 @@
+"""What a stream adds to the network's answer: honest probabilities, what is steady, and episodes.
+
+    python benchmarks/reading.py BUNDLE.canthus
+
+prints microseconds of each for one answer, and how much more memory is used after a hundred thousand.
+"""
+
+import argparse
+import resource
+
+import numpy as np
+from stopwatch import best
+
+import canthus
+from canthus.confidence import Temperature
+from canthus.reading import Reading
+from canthus.visible import contrast
+
+ANSWERS = 2000
+FRAME_US = 33_333
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle")
+    engine = canthus.load(parser.parse_args().bundle, threads=2)
+    random = np.random.default_rng(0)
+    frame, event = random.integers(0, 256, (2, *engine.image_size), dtype=np.uint8)
+    logits = random.normal(0, 3, (ANSWERS, 1, len(engine.labels))).astype(np.float32)
+    temperature = engine.manifest.confidence.temperature if engine.manifest.confidence else Temperature(0.2, 0.9)
+    said = [temperature.softened(one, contrast(frame[None]))[0] for one in logits]
+    reading, time_us = Reading(engine), 0
+
+    def honest():
+        for one in logits:
+            temperature.softened(one, contrast(frame[None]))
+
+    def read():
+        nonlocal time_us
+        for one in said:
+            time_us += FRAME_US
+            reading.read(time_us, one, frame, event)
+
+    print(f"honest probabilities {1e6 * best(honest) / ANSWERS:6.1f} us")
+    print(f"steady, episodes     {1e6 * best(read) / ANSWERS:6.1f} us")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(100_000 // ANSWERS):
+        read()
+    print(f"more memory          {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before:6} KiB")
+
+
+if __name__ == "__main__":
+    main()
