@@ -397,7 +397,7 @@ def test_other_labels_than_the_checkpoints(small_checkpoint, calibration_see, tm
     arguments = ["export", str(small_checkpoint), "--annotation", str(tmp_path / "emotion.json")]
     arguments += ["--image-size", "100x133", "--precision", "int8", "--see", str(calibration_see)]
     assert main([*arguments, "-o", str(tmp_path / "eye.canthus")]) == 2
-    assert "calibrate on the data set that it was trained with" in capsys.readouterr().err
+    assert "give the data set that it was trained with" in capsys.readouterr().err
 
 
 def test_a_fifth_lighting(small_checkpoint, calibration_see, tmp_path, capsys):

@@ -113,7 +113,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(annotation, tmp_
         export(nothing, annotation, "/proc/eye.canthus")
     page = Int8(page=tmp_path)
     with pytest.raises(canthus.ExportError, match="is a folder; give the name of a file"):
-        export(nothing, annotation, tmp_path / "eye.canthus", int8=page)
+        export(nothing, annotation, tmp_path / "eye.canthus", int8=page, see=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

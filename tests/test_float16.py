@@ -202,7 +202,7 @@ def test_options_for_int8_are_refused(small_checkpoint, annotation, tmp_path, ca
     assert main(["export", *arguments, "--precision", "float16", "--target", "x86"]) == 2
     assert "--target: only for INT8" in capsys.readouterr().err
     with pytest.raises(canthus.ExportError, match="one precision"):
-        export(small_checkpoint, annotation, tmp_path / "eye.canthus", int8=Int8(see=tmp_path), float16=True)
+        export(small_checkpoint, annotation, tmp_path / "eye.canthus", int8=Int8(), float16=True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -37,7 +37,7 @@ class StandInEngine:
     span_us = SPAN_US
     event_contribution = 0.5
     event_neutral = 0.5
-    steadiness, visible = Steadiness(), Visible()
+    steadiness, visible, eye_check = Steadiness(), Visible(), None
 
     def __init__(self):
         self.reacted, self.primed, self.broken = [], 0, False

@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="the SEE data set that the network was trained with: makes its probabilities honest, by how sure it is "
-        "against how often it is right; needed for int8",
+        "against how often it is right, and learns how an eye looks, to tell where there is none; needed for int8",
     )
     int8 = parser.add_argument_group("with --precision int8")
     int8.add_argument("--target", choices=list(TARGETS), help="what the bundle is for (default: x86)")

@@ -24,6 +24,7 @@ from canthus.parts import ENCODERS, HEAD, PARTS, member, signature
 from canthus.verify import TOLERANCE
 from canthus.whole_file import why_unwritable
 from canthus_calibration.confidence import look_at_confidence
+from canthus_calibration.eye_check import look_at_eyes
 from canthus_calibration.page import write_page
 from canthus_calibration.subsets import check_size
 from canthus_exporter.exported import Exported
@@ -66,7 +67,7 @@ def export(
             kept beside the output, in a file with `.calibrating` behind its name, until the bundle is there.
         steps: told about each step.
         see: the data set that the network was trained with, to measure on how sure it is against how often it is
-            right, and to set the temperature by which its probabilities are honest.
+            right, to set the temperature by which its probabilities are honest, and to learn how an eye looks.
         float16: put the encoders into float16, for GPUs; not together with `int8`.
         weights: which network of the checkpoint, where it holds several.
 
@@ -109,7 +110,9 @@ def export(
         exported, calibrated = to_int8(exported, int8, see, journal, steps)
     if see:
         confidence = look_at_confidence(exported.engine(library_path()), see, facts.held_back, steps)
-        exported = replace(exported, manifest=replace(exported.manifest, confidence=confidence))
+        learned = look_at_eyes(see, steps)
+        manifest = replace(exported.manifest, confidence=confidence, eye=learned.eye if learned else None)
+        exported = replace(exported, manifest=manifest, eye_check=learned.check if learned else None)
     with steps.step("pack") as step:
         if int8 and int8.page and calibrated:
             write_page(int8.page, output.name, int8.target, calibrated)

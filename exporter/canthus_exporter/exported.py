@@ -9,6 +9,8 @@ from pathlib import Path
 import onnx
 
 from canthus.engine import Engine
+from canthus.eye import MEMBER as EYE_MEMBER
+from canthus.eye import EyeCheck
 from canthus.manifest import Manifest
 from canthus.network import open_network
 from canthus.operators import library_path
@@ -28,16 +30,19 @@ class Exported:
         manifest: all of it but the members' hashes, and the parity until that is measured.
         graphs: by part.
         golden: what it should answer.
+        eye_check: tells whether there is an eye in view, if that was learned.
     """
 
     manifest: Manifest
     graphs: Mapping[str, onnx.ModelProto]
     golden: Golden
+    eye_check: EyeCheck | None = None
 
     def members(self) -> dict[str, bytes]:
         """Of the bundle, by name."""
         graphs = {member(part): graph.SerializeToString() for part, graph in self.graphs.items()}
-        return {**graphs, "golden.npz": self.golden.to_bytes()}
+        eye = {EYE_MEMBER: self.eye_check.to_bytes()} if self.eye_check else {}
+        return {**graphs, "golden.npz": self.golden.to_bytes(), **eye}
 
     def engine(self, operators: Path | None, *, as_written: bool = False) -> Engine:
         """As ONNX Runtime runs it, see `OnnxRuntime`."""

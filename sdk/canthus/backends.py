@@ -10,6 +10,8 @@ from canthus.device import requirements
 from canthus.device.requirements import missing
 from canthus.engine import Engine
 from canthus.errors import EngineError
+from canthus.eye import MEMBER as EYE_MEMBER
+from canthus.eye import EyeCheck
 from canthus.network import open_network
 from canthus.operators import library_path
 from canthus.runtimes import Network, Runtime
@@ -61,10 +63,23 @@ def open_engine(bundle: Bundle, backend: str, threads: int, *, check: bool = Tru
         raise EngineError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
     check_threads(threads)
     # Not all are used by each; a bundle with any damaged member is not to be trusted.
-    graphs = bundle.graphs()
+    graphs, eye_check = bundle.graphs(), _eye_check(bundle)
     bundle.read("golden.npz")
     if backend == AUTO:
-        return _fastest(bundle, graphs, threads, check=check)
+        engine = _fastest(bundle, graphs, threads, check=check)
+    else:
+        engine = _asked_for(bundle, graphs, backend, threads, check=check)
+    engine.eye_check = eye_check
+    return engine
+
+
+def _eye_check(bundle: Bundle) -> EyeCheck | None:
+    if bundle.manifest.eye is None:
+        return None
+    return EyeCheck.from_bytes(bundle.read(EYE_MEMBER), bundle.manifest.image_size, str(bundle.path))
+
+
+def _asked_for(bundle: Bundle, graphs: Mapping[str, bytes], backend: str, threads: int, *, check: bool) -> Engine:
     if lack := missing(backend):
         raise EngineError(f"backend {backend} can't run here: {lack}")
     engine = Engine(bundle.manifest, _open(bundle, graphs, backend, threads), "it was asked for")

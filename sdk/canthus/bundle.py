@@ -9,13 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canthus.errors import BundleError
+from canthus.eye import MEMBER as EYE_MEMBER
 from canthus.manifest import MEMBERS, Manifest
 from canthus.parts import PARTS, member
 from canthus.self_contained import check_self_contained
 from canthus.whole_file import whole_file
 
 _MANIFEST = "manifest.yaml"
-_LARGEST = {_MANIFEST: 1 << 18, **dict.fromkeys(map(member, PARTS), 1 << 30), "golden.npz": 1 << 26}
+_LARGEST = {
+    _MANIFEST: 1 << 18,
+    **dict.fromkeys(map(member, PARTS), 1 << 30),
+    "golden.npz": 1 << 26,
+    EYE_MEMBER: 1 << 24,
+}
 """Bytes that a member may have: ten times what the paper's network needs, and no more."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time in the zip: the date that counts is in the manifest
@@ -30,7 +36,7 @@ class Bundle:
     size: int
 
     def read(self, name: str) -> bytes:
-        """One of `manifest.MEMBERS`, with its hash checked; a graph names nothing outside itself.
+        """One of the manifest's members, with its hash checked; a graph names nothing outside itself.
 
         Raises:
             BundleError: the member is damaged, not the one that the manifest names, or a graph that isn't
@@ -71,7 +77,7 @@ def read_bundle(path: Path | str) -> Bundle:
             raise BundleError(f"{path}: manifest: is not UTF-8 text; export the bundle again") from error
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from error
-        _check_names(archive, path)
+        _check_names(archive, path, manifest.members)
     return Bundle(path, manifest, path.stat().st_size)
 
 
@@ -92,7 +98,7 @@ def write_bundle(path: Path | str, manifest: Manifest, members: Mapping[str, byt
     try:
         with whole_file(path) as partial, zipfile.ZipFile(partial, "x", zipfile.ZIP_STORED) as archive:
             archive.writestr(zipfile.ZipInfo(_MANIFEST, _EPOCH), text)
-            for name in MEMBERS:
+            for name in manifest.members:
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), members[name])
     except OSError as error:
         raise BundleError(f"{path}: can't write it ({error.strerror}); choose another output") from error
@@ -110,7 +116,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 def _check_stored(archive: zipfile.ZipFile, path: Path) -> None:
     """That there is one manifest, and that reading any member takes no more memory than it should."""
     if archive.namelist().count(_MANIFEST) != 1:
-        _check_names(archive, path)
+        _check_names(archive, path, MEMBERS)
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise BundleError(f"{path}: {info.filename} is compressed or encrypted; members are stored as they are")
@@ -119,8 +125,8 @@ def _check_stored(archive: zipfile.ZipFile, path: Path) -> None:
             raise BundleError(f"{path}: {info.filename} claims {info.file_size} bytes; at most {at_most} are read")
 
 
-def _check_names(archive: zipfile.ZipFile, path: Path) -> None:
-    names, expected = sorted(archive.namelist()), sorted((_MANIFEST, *MEMBERS))
+def _check_names(archive: zipfile.ZipFile, path: Path, members: tuple[str, ...]) -> None:
+    names, expected = sorted(archive.namelist()), sorted((_MANIFEST, *members))
     if names != expected:
         raise BundleError(
             f"{path}: holds {', '.join(names[:8]) or 'nothing'}; "

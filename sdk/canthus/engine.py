@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from canthus.errors import EngineError, FrameError
+from canthus.eye import EyeCheck
 from canthus.forks import has_threads
 from canthus.images import check_grey
 from canthus.manifest import Manifest
@@ -47,11 +48,13 @@ class Engine:
     Attributes:
         manifest: of the bundle.
         why: why this backend answers and no other, in a few words.
+        eye_check: tells whether there is an eye in view; None if the bundle can't.
     """
 
     def __init__(self, manifest: Manifest, network: Network, why: str = "") -> None:
         self.manifest = manifest
         self.why = why
+        self.eye_check: EyeCheck | None = None
         self._network = network
         self._temperature = manifest.confidence.temperature if manifest.confidence else None
         self._process = os.getpid()

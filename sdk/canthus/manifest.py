@@ -12,6 +12,8 @@ import yaml
 from canthus.calibration import GOAL, Calibration, Cost
 from canthus.confidence import Confidence, Honesty, Temperature
 from canthus.errors import BundleError
+from canthus.eye import MEMBER as EYE_MEMBER
+from canthus.eye import Eye
 from canthus.manifest_fields import Fields
 from canthus.modalities import MODALITIES, VERDICTS, Exchanged, Modalities
 from canthus.parts import ENCODERS, PARTS, member
@@ -72,6 +74,12 @@ class Manifest:
     modalities: Modalities | None = None
     confidence: Confidence | None = None
     steadiness: Steadiness | None = None
+    eye: Eye | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """What the bundle holds beside the manifest."""
+        return (*MEMBERS, *((EYE_MEMBER,) if self.eye else ()))
 
     def to_yaml(self) -> str:
         """The text that `from_yaml` reads."""
@@ -84,7 +92,7 @@ class Manifest:
             fields["calibration"]["warnings"] = list(self.calibration.warnings)
             if not self.calibration.features:
                 del fields["calibration"]["features"]
-        for name in ("modalities", "confidence", "steadiness"):
+        for name in ("modalities", "confidence", "steadiness", "eye"):
             if fields[name] is None:
                 del fields[name]
         return yaml.safe_dump({"format": FORMAT, **fields}, sort_keys=False, allow_unicode=True)
@@ -120,13 +128,17 @@ class Manifest:
             precision=fields.string("precision"),
             target=fields.string("target"),
             parameters=fields.integer("parameters", 1, 1 << 40),
-            sha256={name: fields.mapping("sha256").string(name) for name in MEMBERS},
+            sha256={
+                name: fields.mapping("sha256").string(name)
+                for name in (*MEMBERS, *((EYE_MEMBER,) if fields.has("eye") else ()))
+            },
             provenance=fields.mapping("provenance").all_strings(),
             parity=fields.mapping("parity").all_numbers(),
             calibration=_calibration(fields.mapping("calibration")) if fields.has("calibration") else None,
             modalities=_modalities(fields.mapping("modalities")) if fields.has("modalities") else None,
             confidence=_confidence(fields.mapping("confidence")) if fields.has("confidence") else None,
             steadiness=_steadiness(fields.mapping("steadiness")) if fields.has("steadiness") else None,
+            eye=_eye(fields.mapping("eye")) if fields.has("eye") else None,
         )
 
 
@@ -218,6 +230,16 @@ def _steadiness(fields: Fields) -> Steadiness:
         **{name: fields.integer(name, 1_000, 1 << 31) for name in ("lasts_us", "independent_us")},
         to_neutral=fields.number("to_neutral", 0, 1),
         takes_over=fields.number("takes_over", 0, 1),
+    )
+
+
+def _eye(fields: Fields) -> Eye:
+    return Eye(
+        threshold=fields.number("threshold", -1e6, 1e6),
+        volunteers=fields.integer("volunteers", 1, 1 << 31),
+        held=fields.integer("held", 1, 1 << 31),
+        refused=fields.number("refused", 0, 1),
+        told=fields.number("told", 0, 1),
     )
 
 

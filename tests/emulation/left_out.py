@@ -21,6 +21,7 @@ LEFT_OUT = {
     "test_cuda_kernels.py": BUILDS,
     "test_demo_checkpoint.py": TORCH,
     "test_evaluate.py": TORCH,
+    "test_eye_check.py": TORCH,
     "test_evaluate_ablation.py": TORCH,
     "test_evaluate_results.py": "needs Matplotlib",
     "test_evaluate_streams.py": RENDERS,

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from canthus.bundle import Bundle, read_bundle
 from canthus.calibration import Calibration, Cost
 from canthus.confidence import Confidence, Honesty, shown
-from canthus.manifest import MEMBERS
+from canthus.eye import Eye
 from canthus.modalities import Modalities
 from canthus.parts import ENCODERS
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     bundle = read_bundle(arguments.bundle)
-    sizes = {name: len(bundle.read(name)) for name in MEMBERS}
+    sizes = {name: len(bundle.read(name)) for name in bundle.manifest.members}
     if arguments.json:
         print(json.dumps(asdict(bundle.manifest)))
     else:
@@ -50,6 +50,7 @@ def _describe(bundle: Bundle, sizes: dict[str, int]) -> str:
         *_describe_calibration(manifest.calibration),
         *_describe_modalities(manifest.modalities),
         *_describe_confidence(manifest.confidence),
+        *_describe_eye(manifest.eye),
         *((f"from {name}", text) for name, text in manifest.provenance.items()),
         *((name, f"{size} bytes, sha256 {manifest.sha256[name]}") for name, size in sizes.items()),
     ]
@@ -149,3 +150,13 @@ def _describe_confidence(confidence: Confidence | None) -> list[tuple[str, str]]
 
 def _both(after: Honesty, before: Honesty, figure: str, digits: int = 1) -> str:
     return f"{getattr(after, figure):.{digits}f} ({getattr(before, figure):.{digits}f})"
+
+
+def _describe_eye(eye: Eye | None) -> list[tuple[str, str]]:
+    if eye is None:
+        return [("eye in view", "never learned: where there is none, answers can't say so")]
+    text = (
+        f"learned from {eye.volunteers} volunteers; of pictures of {eye.held} others' eyes {100 * eye.refused:.1f} % "
+        f"are denied, of pictures of none {100 * eye.told:.1f} % told"
+    )
+    return [("eye in view", text)]

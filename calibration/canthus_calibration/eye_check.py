@@ -1,0 +1,128 @@
+"""Learns how an eye looks to this camera, so that a bundle can tell where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from canthus.eye import Eye, EyeCheck, small_inputs, smaller
+from canthus_calibration.no_eye import Picture, moved_a_little, no_eyes
+from canthus_calibration.subsets import decode
+from canthus_model.see.annotation import TRAINING
+from canthus_model.see.dataset import See, open_see
+from canthus_model.steps import Step, Steps
+
+HIDDEN = 128
+EPOCHS = 20
+REFUSED = 0.01  # of eyes that it was not shown, at most
+_CLIPS = 2000  # of which both moments are learned from
+_HELD = 5  # every fifth volunteer sets the threshold
+_FEWEST_VOLUNTEERS = 10
+_FEWEST_CLIPS = 200
+_BATCH, _LEARNING_RATE, _WEIGHT_DECAY, _DROPOUT = 64, 2e-3, 0.1, 0.5
+
+
+class Learned(NamedTuple):
+    """A check, and what the manifest tells of it."""
+
+    check: EyeCheck
+    eye: Eye
+
+
+def look_at_eyes(root: Path, steps: Steps) -> Learned | None:
+    """Learn from the training subset of the data set in `root`, as a step that is told; None where it is too small."""
+    with steps.step("see eyes") as step:
+        see = open_see(root, TRAINING, ends=False)
+        volunteers = sorted({sequence.entry.parts.volunteer for sequence in see.sequences})
+        if len(volunteers) < _FEWEST_VOLUNTEERS or len(see.sequences) < _FEWEST_CLIPS:
+            step.result("not learned: where there is no eye in view, answers can't say so")
+        else:
+            learned = learn(see, set(volunteers[::_HELD]), step)
+            eye = learned.eye
+            step.result(
+                f"{eye.volunteers} volunteers' eyes, and as many pictures of none; of {eye.held} others' eyes "
+                f"{100 * eye.refused:.1f} % are denied, of pictures of none {100 * eye.told:.1f} % told"
+            )
+            return learned
+    steps.note(
+        f"to learn how an eye looks takes {_FEWEST_CLIPS} sequences of {_FEWEST_VOLUNTEERS} training volunteers; "
+        f"{root} has {len(see.sequences)} of {len(volunteers)}"
+    )
+    return None
+
+
+def learn(see: See, held: set[str], step: Step) -> Learned:
+    """A check that has seen all volunteers but those `held`, who set its threshold.
+
+    It has nothing to do with the network that is exported: a network that tells expressions apart makes of a room what
+    it makes of a face. Sums are of 64 bits, so that all machines come to the same.
+    """
+    random = np.random.default_rng(0)
+    frame, events = _small(see, lambda volunteer: volunteer not in held, step)
+    others = _small(see, lambda volunteer: volunteer in held, step)
+    net = _trained(frame, events, random, step)
+    layers = [module for module in net if isinstance(module, nn.Linear)]
+    check = EyeCheck(
+        layers[0].weight.detach().numpy().T.astype(np.float32).copy(),
+        layers[0].bias.detach().numpy().astype(np.float32),
+        layers[1].weight.detach().numpy()[0].astype(np.float32),
+        layers[1].bias.detach().numpy()[0].astype(np.float32),
+    )
+    scores, none = _scores(check, *others), _scores(check, *no_eyes(*others, random))
+    threshold = round(float(np.quantile(scores, 1 - REFUSED)), 4)
+    eye = Eye(
+        threshold=threshold,
+        volunteers=len({one.entry.parts.volunteer for one in see.sequences} - held),
+        held=len(held),
+        refused=float((scores > threshold).mean()),
+        told=float((none > threshold).mean()),
+    )
+    return Learned(check, eye)
+
+
+def _small(see: See, wanted: Callable[[str], bool], step: Step) -> tuple[Picture, Picture]:
+    """Both moments of clips of some volunteers, small."""
+    some = replace(see, sequences=tuple(s for s in see.sequences if wanted(s.entry.parts.volunteer)))
+    rounds = max(1, min(3, _CLIPS // len(some.sequences)))
+    keys = [(turn, place) for turn in range(rounds) for place in range(len(some.sequences))][:_CLIPS]
+    clips = decode(some, keys, seed=2, report=step.report)
+    frame, event = (images.reshape(-1, *images.shape[2:]) for images in (clips.frame, clips.event))
+    has_events = (np.abs(event.astype(np.int16) - 127) > 20).astype(np.float32)
+    return smaller(frame.astype(np.float32)), smaller(has_events)
+
+
+def _trained(frame: Picture, events: Picture, random: np.random.Generator, step: Step) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        inputs = small_inputs(frame[:1], events[:1]).shape[1]
+        net = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Dropout(_DROPOUT), nn.Linear(HIDDEN, 1)).double()
+        optimizer = torch.optim.AdamW(net.parameters(), _LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
+        wanted = torch.cat([torch.zeros(len(frame)), torch.ones(len(frame))]).double()
+        for epoch in range(EPOCHS):
+            both = [moved_a_little(frame, events, random), no_eyes(frame, events, random)]
+            shown = torch.from_numpy(np.concatenate([small_inputs(*one) for one in both])).double()
+            order = torch.randperm(len(shown))
+            for begin in range(0, len(order), _BATCH):
+                batch = order[begin : begin + _BATCH]
+                optimizer.zero_grad()
+                loss = F.binary_cross_entropy_with_logits(net(shown[batch])[:, 0], wanted[batch])
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+            schedule.step()
+            step.report(epoch + 1, EPOCHS)
+    return net.eval()
+
+
+def _scores(check: EyeCheck, frame: Picture, events: Picture) -> NDArray[np.float32]:
+    hidden = np.maximum(small_inputs(frame, events) @ check.first + check.first_bias, 0)
+    scores: NDArray[np.float32] = hidden @ check.second + check.second_bias
+    return scores
