@@ -30,7 +30,7 @@ from canthus_model.train.run import train  # noqa: E402
 SIZE = (32, 32)
 EPOCHS = 3
 PLAIN = replace(SMALL_RECIPE, **dict.fromkeys(EACH_MODALITY, 0.0))
-TRAINED_FACTS = Facts(SIZE, LABELS, {"frame": FRAME, "event": EVENT}, window_us=33_000, span_us=400_000)
+TRAINED_FACTS = Facts(SIZE, LABELS, {"frame": FRAME, "event": EVENT}, window_us=33_000, span_us=400_000, held_back=())
 
 
 class Pictures(torch.utils.data.Dataset):
@@ -157,6 +157,7 @@ def test_small_file_of_the_weights_and_what_they_were_trained_on(whole_run):
         },
         "window_us": 33_000,
         "span_us": 400_000,
+        "held_back": [],
     }
     assert read_facts(small) == read_facts(final) == TRAINED_FACTS
     assert load_network(small).config.image_size == SIZE

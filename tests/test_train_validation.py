@@ -91,6 +91,7 @@ def test_those_held_back_are_looked_at_and_never_trained_on(held_back_run):
     assert set(read_begun(folder / "last.pth").settings.volunteers) == looked_at
     assert len(looked_at) == 3
     assert trained_on == {f"{number:03}" for number in range(10)} - looked_at
+    assert set(read_facts(folder / "best.pth").held_back) == looked_at
 
 
 def test_the_best_file_is_of_the_network_that_was_looked_at(held_back_run, see):
