@@ -144,7 +144,7 @@ def test_command_makes_recording_and_preview(tmp_path, capsys):
         (["{}/eye.aedat4", "--volunteers", "4"], "--volunteers and --raw are for a data set"),
         (["{}/folder.aedat4", "--like", "see"], "exists already"),
         (["{}/none/SEE", "--like", "see"], "no such folder"),
-        (["{}/SEE", "--like", "see", "--seconds", "3"], "--seconds and --preview are for a recording"),
+        (["{}/SEE", "--like", "see", "--seconds", "3"], "--seconds: for a recording"),
         (["{}/SEE", "--like", "see", "--volunteers", "0"], "--volunteers 0"),
         (["{}/SEE", "--like", "see", "--volunteers", "1000"], "--volunteers 1000"),
     ],

@@ -120,7 +120,8 @@ def test_two_processes_train_as_one_does(tmp_path):
     see, curves = make_see(tmp_path / "SEE", sequences=32, frames=8), []
     for devices in (1, 2):
         options = ["--batch", "16", "--learning-rate", "1e-3", "--devices", str(devices), "--workers", "0"]
-        run = command(see, tmp_path / f"run{devices}", 8, *options)
+        # By the plain recipe: sixteen steps are too few to learn anything from clips that lack half of themselves.
+        run = command(see, tmp_path / f"run{devices}", 8, *options, "--no-each-modality")
         done = subprocess.run(run, env=ONE_THREAD, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr and "Warning" not in done.stderr
