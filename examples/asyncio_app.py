@@ -14,9 +14,9 @@ from canthus.live.feed import feed
 async def read(live: canthus.LiveStream) -> None:
     last = None
     async for expression in live:
-        if expression.label != last:
-            print(f"{expression.time_us / 1e6:.3f} s  {expression.label}")
-        last = expression.label
+        if expression.steady != last:
+            print(f"{expression.time_us / 1e6:.3f} s  {expression.steady}")
+        last = expression.steady
 
 
 async def main(bundle: str, recording: str) -> None:

@@ -47,7 +47,7 @@ class Scene:
 
     def draw(self) -> None:
         if self.mood is not None:
-            print(f"\r{self.mood.label:<10} {self.mood.probabilities.max():4.0%}", end="", flush=True)
+            print(f"\r{self.mood.steady:<10} {self.mood.confidence:4.0%}", end="", flush=True)
 
 
 def main(bundle: str, recording: str, mounting: str | None = None) -> None:
