@@ -194,7 +194,7 @@ def test_a_callback_that_ends_its_thread_ends_the_stream_in_order(recording, kin
     assert isinstance(told.value.__cause__, kind)
     assert live.drain(10)
     health = live.health
-    assert health.ended.startswith("the stream ended, since on_expression or the engine raised")
+    assert health.ended.startswith("the stream ended, since a callback or the engine raised")
     assert health.frames.balanced and health.frames.ended["answered"] == 1 and health.frames.ended["stopped"] > 0
     assert health.packets.balanced and health.packets.waiting == health.frames.waiting == 0
     with pytest.raises(LiveError, match="the stream ended"):

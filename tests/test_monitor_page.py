@@ -53,8 +53,11 @@ def check_expression(page, updates):
     answer = updates[1]["answers"][-1]
     labels = updates[0]["about"]["labels"]
     percents = [f"{np.floor(100 * p + 0.5):.0f} %" for p in answer["probabilities"]]
-    assert page.inner_text("#label") == labels[answer["label"]]
-    assert page.inner_text("#probability") == percents[answer["label"]]
+    assert answer["unsure"] is None
+    assert page.inner_text("#label") == labels[answer["steady"]]
+    assert page.inner_text("#probability") == f"{np.floor(100 * answer['confidence'] + 0.5):.0f} %"
+    alone = f"of this moment alone: {labels[answer['label']]}"
+    assert (alone in page.inner_text("#missing")) == (answer["label"] != answer["steady"])
     assert page.locator("#probabilities .name").all_inner_texts() == labels
     assert page.locator("#probabilities .percent").all_inner_texts() == percents
     assert page.inner_text("#probabilities .is-likeliest .name") == labels[answer["label"]]

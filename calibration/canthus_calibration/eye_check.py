@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from canthus.eye import Eye, EyeCheck, small_inputs, smaller
+from canthus.visible import has_events
 from canthus_calibration.no_eye import Picture, moved_a_little, no_eyes
 from canthus_calibration.subsets import decode
 from canthus_model.see.annotation import TRAINING
@@ -95,8 +96,7 @@ def _small(see: See, wanted: Callable[[str], bool], step: Step) -> tuple[Picture
     keys = [(turn, place) for turn in range(rounds) for place in range(len(some.sequences))][:_CLIPS]
     clips = decode(some, keys, seed=2, report=step.report)
     frame, event = (images.reshape(-1, *images.shape[2:]) for images in (clips.frame, clips.event))
-    has_events = (np.abs(event.astype(np.int16) - 127) > 20).astype(np.float32)
-    return smaller(frame.astype(np.float32)), smaller(has_events)
+    return smaller(frame.astype(np.float32)), smaller(has_events(event).astype(np.float32))
 
 
 def _trained(frame: Picture, events: Picture, random: np.random.Generator, step: Step) -> nn.Sequential:

@@ -6,12 +6,14 @@ import io
 import zipfile
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from canthus.errors import BundleError
+from canthus.visible import has_events
 
 MEMBER = "eye.npz"
 NO_EYE = "no eye"
@@ -127,37 +129,42 @@ def eye_inputs(frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> NDArray[np
     That is the logarithm of a small frame, freed of brightness and contrast; how many events there are in each
     place; and brightness, contrast and the number of events as a whole.
     """
-    return small_inputs(smaller(frame.astype(np.float32)), smaller(_has_events(event)))
+    return small_inputs(smaller(frame.astype(np.float32)), smaller(has_events(event).astype(np.float32)))
 
 
 def small_inputs(frame: NDArray[np.float32], events: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same of pictures that `smaller` made: grey levels, and which part of the pixels has events."""
-    light = np.log(frame.reshape(len(frame), -1) + np.float32(2))
-    brightness = light.mean(1, keepdims=True)
-    light -= brightness
-    contrast = np.sqrt((light * light).mean(1, keepdims=True))
-    light /= contrast + np.float32(0.03)
-    many = events.reshape(len(events), -1)
-    all_events = many.mean(1, keepdims=True)
-    parts = (
-        light,
-        3 * np.sqrt(many),
-        brightness / 2,
-        np.log(contrast + np.float32(0.01)),
-        np.log(all_events + np.float32(0.003)),
-    )
-    return np.concatenate(parts, 1).astype(np.float32, copy=False)
+    light, many = frame.reshape(len(frame), -1), events.reshape(len(events), -1)
+    places = light.shape[1]
+    made = np.empty((len(frame), 2 * places + 3), np.float32)
+    structure = made[:, :places]
+    np.log(light + np.float32(2), out=structure)
+    brightness = np.add.reduce(structure, 1, keepdims=True) / np.float32(places)
+    structure -= brightness
+    contrast = np.sqrt(np.einsum("np,np->n", structure, structure)[:, None] / np.float32(places))
+    structure /= contrast + np.float32(0.03)
+    np.sqrt(many, out=made[:, places : 2 * places])
+    made[:, places : 2 * places] *= 3
+    all_events = np.add.reduce(many, 1, keepdims=True) / np.float32(places)
+    made[:, -3:-2] = brightness / 2
+    made[:, -2:-1] = np.log(contrast + np.float32(0.01))
+    made[:, -1:] = np.log(all_events + np.float32(0.003))
+    return made
 
 
 def smaller(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of squares of pixels, of images (N, H, W): about ROWS in the shorter side; what is left over is cut off."""
     height, width = images.shape[1:]
     side = max(min(height, width) // ROWS, 1)
-    rows, columns = height // side, width // side
-    cut = images[:, : rows * side, : columns * side].reshape(-1, rows, side, columns, side)
-    means: NDArray[np.float32] = np.einsum("nrscd->nrc", cut) / np.float32(side * side)
+    rows, columns = _means(height, side), _means(width, side)
+    return (rows @ images @ columns.T).astype(np.float32, copy=False)
+
+
+@cache
+def _means(length: int, side: int) -> NDArray[np.float32]:
+    """(length // side, length): each row takes the mean of the next `side` values."""
+    count = length // side
+    means = np.zeros((count, length), np.float32)
+    for place in range(count):
+        means[place, place * side : (place + 1) * side] = 1 / side
     return means
-
-
-def _has_events(event: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return (np.abs(event.astype(np.int16) - 127) > 20).astype(np.float32)

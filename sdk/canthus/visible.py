@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOO_DARK, TOO_BRIGHT = "too dark", "too bright"
+_NO_EVENT = 127
 _AN_EVENT = 20  # grey levels from where there is none: less is what resizing spreads of a neighbour's
 
 
@@ -51,5 +52,10 @@ def _contrast(frame: NDArray[np.uint8]) -> float:
 
 def events_share(event: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Which part of the pixels of event images uint8 (N, H, W) has events, 0 to 1, (N,)."""
-    share: NDArray[np.float64] = (np.abs(event.astype(np.int16) - 127) > _AN_EVENT).mean((1, 2))
+    share: NDArray[np.float64] = has_events(event).mean((1, 2))
     return share
+
+
+def has_events(event: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which pixels of event images have events."""
+    return (event < _NO_EVENT - _AN_EVENT) | (event > _NO_EVENT + _AN_EVENT)
