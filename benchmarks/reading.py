@@ -1,4 +1,4 @@
-"""What a stream adds to the network's answer: honest probabilities, what is steady, and episodes.
+"""What a stream adds to the network's answer: honest probabilities, what is steady, episodes, and the eye check.
 
     python benchmarks/reading.py BUNDLE.canthus
 
@@ -29,6 +29,7 @@ def main():
     logits = random.normal(0, 3, (ANSWERS, 1, len(engine.labels))).astype(np.float32)
     temperature = engine.manifest.confidence.temperature if engine.manifest.confidence else Temperature(0.2, 0.9)
     said = [temperature.softened(one, contrast(frame[None]))[0] for one in logits]
+    check, engine.eye_check = engine.eye_check, None
     reading, time_us = Reading(engine), 0
 
     def honest():
@@ -43,6 +44,8 @@ def main():
 
     print(f"honest probabilities {1e6 * best(honest) / ANSWERS:6.1f} us")
     print(f"steady, episodes     {1e6 * best(read) / ANSWERS:6.1f} us")
+    if check:
+        print(f"eye check            {1e6 * best(lambda: [check.score(frame, event) for _ in said]) / ANSWERS:6.1f} us")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(100_000 // ANSWERS):
         read()
