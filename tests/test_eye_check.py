@@ -10,7 +10,7 @@ import canthus
 from bundles import written
 from canthus.cli import main
 from canthus.errors import BundleError
-from canthus.eye import MEMBER, NO_EYE, Eye, EyeCheck, EyeWatch, eye_inputs, smaller
+from canthus.eye import MEMBER, NO_EYE, Eye, EyeCheck, EyeWatch, eye_inputs, small_inputs, smaller
 from canthus.manifest import MEMBERS
 
 torch = pytest.importorskip("torch")
@@ -179,7 +179,7 @@ def test_it_learns_to_tell_eyes_it_has_not_seen(monkeypatch):
         second.bias.detach().numpy()[0].astype(np.float32),
     )
     others = eyes(300, seed=1)
-    own, none = eye_check._scores(made, *others), eye_check._scores(made, *no_eyes(*others, random))
+    own, none = (made.scores(small_inputs(*one)) for one in (others, no_eyes(*others, random)))
     threshold = np.quantile(own, 0.95)
     assert (none > threshold).mean() > 0.7
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from canthus_model.see.annotation import TESTING, TRAINING
 from canthus_model.see.dataset import See, open_see
 from canthus_model.see.names import LIGHTINGS
 from canthus_model.steps import Step, Steps
+from canthus_model.train.volunteers import hold_back
 
 _CLIPS = 2000  # to fit on, and to test on: more would hardly tell more of so few people
 _ROUNDS = 1, 6  # in which those are drawn: clips of one sequence resemble one another
@@ -29,15 +29,12 @@ _BATCH = 32
 def look_at_confidence(engine: Engine, root: Path, held_back: Collection[str], steps: Steps) -> Confidence | None:
     """As `measure_confidence`, as a step that is told; None where there are too few volunteers to fit on."""
     with steps.step("confide") as step:
-        training = open_see(root, TRAINING, ends=False)
-        chosen = [s for s in training.sequences if s.entry.parts.volunteer in held_back]
-        missing = _missing(held_back, replace(training, sequences=tuple(chosen)))
+        _, theirs = hold_back(open_see(root, TRAINING, ends=False), held_back)
+        missing = _missing(held_back, theirs)
         if missing:
             step.result("uncalibrated: probabilities are as the network gives them")
         else:
-            found = measure_confidence(
-                engine, replace(training, sequences=tuple(chosen)), open_see(root, TESTING, ends=False), step
-            )
+            found = measure_confidence(engine, theirs, open_see(root, TESTING, ends=False), step)
             step.result(_told(found))
             return found
     steps.note(f"no temperature could be fitted: {missing}")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import nn
 
 from canthus.eye import Eye, EyeCheck, small_inputs, smaller
@@ -20,6 +17,7 @@ from canthus_calibration.subsets import decode
 from canthus_model.see.annotation import TRAINING
 from canthus_model.see.dataset import See, open_see
 from canthus_model.steps import Step, Steps
+from canthus_model.train.volunteers import hold_back
 
 HIDDEN = 128
 EPOCHS = 20
@@ -67,8 +65,9 @@ def learn(see: See, held: set[str], step: Step) -> Learned:
     it makes of a face. Sums are of 64 bits, so that all machines come to the same.
     """
     random = np.random.default_rng(0)
-    frame, events = _small(see, lambda volunteer: volunteer not in held, step)
-    others = _small(see, lambda volunteer: volunteer in held, step)
+    seen, kept_apart = hold_back(see, held)
+    frame, events = _small(seen, step)
+    others = _small(kept_apart, step)
     net = _trained(frame, events, random, step)
     layers = [module for module in net if isinstance(module, nn.Linear)]
     check = EyeCheck(
@@ -77,7 +76,7 @@ def learn(see: See, held: set[str], step: Step) -> Learned:
         layers[1].weight.detach().numpy()[0].astype(np.float32),
         layers[1].bias.detach().numpy()[0].astype(np.float32),
     )
-    scores, none = _scores(check, *others), _scores(check, *no_eyes(*others, random))
+    scores, none = (check.scores(small_inputs(*one)) for one in (others, no_eyes(*others, random)))
     threshold = round(float(np.quantile(scores, 1 - REFUSED)), 4)
     eye = Eye(
         threshold=threshold,
@@ -89,12 +88,11 @@ def learn(see: See, held: set[str], step: Step) -> Learned:
     return Learned(check, eye)
 
 
-def _small(see: See, wanted: Callable[[str], bool], step: Step) -> tuple[Picture, Picture]:
-    """Both moments of clips of some volunteers, small."""
-    some = replace(see, sequences=tuple(s for s in see.sequences if wanted(s.entry.parts.volunteer)))
-    rounds = max(1, min(3, _CLIPS // len(some.sequences)))
-    keys = [(turn, place) for turn in range(rounds) for place in range(len(some.sequences))][:_CLIPS]
-    clips = decode(some, keys, seed=2, report=step.report)
+def _small(see: See, step: Step) -> tuple[Picture, Picture]:
+    """Both moments of clips of it, small."""
+    rounds = max(1, min(3, _CLIPS // len(see.sequences)))
+    keys = [(turn, place) for turn in range(rounds) for place in range(len(see.sequences))][:_CLIPS]
+    clips = decode(see, keys, seed=2, report=step.report)
     frame, event = (images.reshape(-1, *images.shape[2:]) for images in (clips.frame, clips.event))
     return smaller(frame.astype(np.float32)), smaller(has_events(event).astype(np.float32))
 
@@ -120,9 +118,3 @@ def _trained(frame: Picture, events: Picture, random: np.random.Generator, step:
             schedule.step()
             step.report(epoch + 1, EPOCHS)
     return net.eval()
-
-
-def _scores(check: EyeCheck, frame: Picture, events: Picture) -> NDArray[np.float32]:
-    hidden = np.maximum(small_inputs(frame, events) @ check.first + check.first_bias, 0)
-    scores: NDArray[np.float32] = hidden @ check.second + check.second_bias
-    return scores

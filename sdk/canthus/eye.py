@@ -60,9 +60,13 @@ class EyeCheck:
 
     def score(self, frame: NDArray[np.uint8], event: NDArray[np.uint8]) -> float:
         """Of one moment's images, uint8 (H, W), engine-sized."""
-        inputs = eye_inputs(frame[None], event[None])[0]
+        return float(self.scores(eye_inputs(frame[None], event[None]))[0])
+
+    def scores(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of what `eye_inputs` gave, (N, inputs): float32 (N,)."""
         hidden = np.maximum(inputs @ self.first + self.first_bias, 0)
-        return float(hidden @ self.second + self.second_bias)
+        found: NDArray[np.float32] = hidden @ self.second + self.second_bias
+        return found
 
     def to_bytes(self) -> bytes:
         """The member that `from_bytes` reads."""
