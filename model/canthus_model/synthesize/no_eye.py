@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Interrupted:
         return {ROOM: _Room, THUMB: _Thumb, SLIP: _Slip}[one.what](random), away
 
 
-class _View:
+class _View(Protocol):
     """Something that takes the eye's place."""
 
     def over(self, eye: np.ndarray, light: np.ndarray, away: float, time: float) -> np.ndarray:
@@ -91,7 +91,6 @@ class _View:
             light: on each place of the picture.
             away: 0 where only the eye is in view, 1 where it has gone.
         """
-        raise NotImplementedError
 
 
 class _Room(_View):
