@@ -1,4 +1,4 @@
-"""Whether there is an eye in view: learned from eyes and pictures of none, kept in the bundle, and told by streams."""
+"""Whether an open eye is in view: learned from eyes and what is made of them, kept in bundles, told by streams."""
 
 import shutil
 from dataclasses import replace
@@ -10,14 +10,17 @@ import canthus
 from bundles import written
 from canthus.cli import main
 from canthus.errors import BundleError
-from canthus.eye import MEMBER, NO_EYE, Eye, EyeCheck, EyeWatch, eye_inputs, small_inputs, smaller
+from canthus.eye import MEMBER, Eye, EyeCheck, Thresholds
+from canthus.eye_inputs import eye_inputs, small_inputs, smaller
+from canthus.eye_watch import EYE_CLOSED, NO_EYE, UNFAMILIAR, EyeWatch
 from canthus.manifest import MEMBERS
 
 torch = pytest.importorskip("torch")
 
 from canthus_calibration import eye_check  # noqa: E402
 from canthus_calibration.eye_check import learn  # noqa: E402
-from canthus_calibration.no_eye import moved_a_little, no_eyes  # noqa: E402
+from canthus_calibration.no_eye import in_turning_light, moved_a_little, no_eyes  # noqa: E402
+from canthus_calibration.shut_eye import shut_eyes  # noqa: E402
 from canthus_model.see.dataset import open_see  # noqa: E402
 from canthus_model.steps import Steps  # noqa: E402
 from see_folder import make_see  # noqa: E402
@@ -26,11 +29,24 @@ SIZE = (100, 133)
 
 
 def check(bias=0.0, size=SIZE):
-    """A check that finds brightness odd: its score is `bias` plus the brightness."""
+    """A check that finds brightness odd, many events a closed lid's, and frames unfamiliar that aren't flat.
+
+    Its score of no eye is `bias` plus the brightness; of a closed one, how many events there are.
+    """
     inputs = eye_inputs(*np.zeros((2, 1, *size), np.uint8)).shape[1]
+    places = (inputs - 3) // 2
     first = np.zeros((inputs, 2), np.float32)
     first[-3, 0] = 1  # the brightness
-    return EyeCheck(first, np.zeros(2, np.float32), np.array([1, 0], np.float32), np.float32(bias))
+    first[places:-3, 1] = 1 / (3 * places)
+    components = np.zeros((places, 1), np.float32)
+    components[0] = 1
+    zero = np.zeros(2, np.float32)
+    return EyeCheck(first, zero, np.eye(2, dtype=np.float32), np.array([bias, 0], np.float32), np.zeros(places, np.float32), components)
+
+
+def about(no_eye=1.0, unfamiliar=1e3, closed=1e3):
+    """What a manifest tells of a check with these thresholds."""
+    return Eye(Thresholds(no_eye, unfamiliar, closed), 10, 3, 0.01, 0.99, 0.8)
 
 
 def test_small_pictures_are_means():
@@ -56,15 +72,34 @@ def test_what_tells_an_eye_is_free_of_brightness_and_contrast():
 
 def test_half_a_second_decides_by_the_sensors_clock():
     dark, bright = np.zeros(SIZE, np.uint8), np.full(SIZE, 200, np.uint8)
-    watch = EyeWatch(check(), threshold=1.0)
+    watch = EyeWatch(check(), about().thresholds)
     said = [watch.why_not(number * 33_333, bright if number >= 30 else dark, dark) for number in range(60)]
     first = said.index(NO_EYE)
     assert set(said[:first]) == {None} and set(said[first:]) == {NO_EYE}
     assert 0.15 < (first - 30) / 30 < 0.35  # once it is more than half of half a second
     assert [watch.why_not(10 + number * 33_333, dark, dark) for number in range(5)] == [None] * 5  # begun anew
     # A blink, or whatever else passes, is no doubt.
-    watch = EyeWatch(check(), threshold=1.0)
+    watch = EyeWatch(check(), about().thresholds)
     assert {watch.why_not(n * 33_333, bright if n % 20 < 5 else dark, dark) for n in range(5, 100)} == {None}
+
+
+def test_what_passes_is_closed_and_what_stays_is_unfamiliar():
+    flat, frames = np.full(SIZE, 9, np.uint8), np.random.default_rng(0).integers(2, 20, (60, *SIZE), np.uint8)
+    none, many = np.full(SIZE, 127, np.uint8), np.full(SIZE, 255, np.uint8)
+    watch = EyeWatch(check(), about(no_eye=9, closed=0.5).thresholds)
+    said = [watch.why_not(number * 50_000, flat, many if 20 <= number < 23 else none) for number in range(40)]
+    assert said == [None] * 20 + [EYE_CLOSED] * 3 + [None] * 17
+    watch = EyeWatch(check(), about(no_eye=9, unfamiliar=0.5, closed=0.5).thresholds)
+    said = [watch.why_not(number * 50_000, frames[number] if number >= 20 else flat, none) for number in range(40)]
+    first = said.index(UNFAMILIAR)
+    assert 22 < first < 27 and set(said[:first]) == {None} and set(said[first:]) == {UNFAMILIAR}
+
+
+def test_nearer_answers_share_a_look():
+    flat, none, many = np.full(SIZE, 9, np.uint8), np.full(SIZE, 127, np.uint8), np.full(SIZE, 255, np.uint8)
+    watch = EyeWatch(check(), about(no_eye=9, closed=0.5).thresholds)
+    assert watch.why_not(0, flat, many) == watch.why_not(49_999, flat, none) == EYE_CLOSED
+    assert watch.why_not(50_000, flat, none) is watch.why_not(60_000, flat, many) is None
 
 
 def test_a_member_comes_back_and_what_is_none_is_refused():
@@ -77,8 +112,10 @@ def test_a_member_comes_back_and_what_is_none_is_refused():
         one.to_bytes()[:-100],
         check(size=(50, 60)).to_bytes(),
         replace(one, first=one.first.astype(np.float64)).to_bytes(),
-        replace(one, second=np.full(2, np.nan, np.float32)).to_bytes(),
-        replace(one, second=np.zeros(3, np.float32)).to_bytes(),
+        replace(one, second=np.full((2, 2), np.nan, np.float32)).to_bytes(),
+        replace(one, second=np.zeros((3, 2), np.float32)).to_bytes(),
+        replace(one, components=one.components[1:]).to_bytes(),
+        replace(one, components=one.components[:, :0]).to_bytes(),
         replace(one, first=np.array([object()])).to_bytes(),
     ]
     for content in odd:
@@ -86,11 +123,11 @@ def test_a_member_comes_back_and_what_is_none_is_refused():
             EyeCheck.from_bytes(content, SIZE, "eye.canthus")
 
 
-def with_check(bundle, path, bias=0.0, threshold=1.0):
+def with_check(bundle, path, bias=0.0):
     """The bundle, with a check in it."""
     members = {name: bundle.read(name) for name in MEMBERS}
     one = check(bias, bundle.manifest.image_size)
-    manifest = replace(bundle.manifest, eye=Eye(threshold, 10, 3, 0.01, 0.99))
+    manifest = replace(bundle.manifest, eye=about())
     return written(manifest, {**members, MEMBER: one.to_bytes()}, path)
 
 
@@ -130,7 +167,7 @@ def test_a_bundle_that_lacks_it_or_has_another(small_bundle, tmp_path):
         with pytest.raises(BundleError, match="once each"):
             canthus.load(broken)
     other = {name: bundle.read(name) for name in MEMBERS} | {MEMBER: b"nothing"}
-    manifest = replace(bundle.manifest, eye=Eye(1.0, 10, 3, 0.01, 0.99))
+    manifest = replace(bundle.manifest, eye=about())
     with pytest.raises(BundleError, match=r"eye\.npz can't be read"):
         canthus.load(written(manifest, other, tmp_path / "other.canthus"))
 
@@ -162,6 +199,31 @@ def test_pictures_of_no_eye_are_of_the_same_kind():
     assert np.mean(same) > 0.8 and min(same) < 0.999
 
 
+def test_a_shut_eye_has_no_iris_and_one_with_a_lid_beside_it_has():
+    frame, events = eyes(200)
+    shut, lids = shut_eyes(frame, events, np.random.default_rng(1))
+    open_still, _ = shut_eyes(frame, events, np.random.default_rng(1), beside=True)
+    assert shut.shape == frame.shape and shut.dtype == lids.dtype == np.float32
+    assert shut.min() >= 0 and shut.max() <= 255 and lids.min() >= 0 and lids.max() <= 1
+
+    def darkness(pictures):
+        """Of the middle beside what is around it, in logarithms."""
+        light = np.log(pictures + 4)
+        return np.median(light[:, 5:20, 8:25].min((1, 2)) - np.median(light, (1, 2)))
+
+    assert darkness(frame) < -0.9 and darkness(open_still) < -0.9 and darkness(shut) > -0.75
+    assert 0.25 < ((lids - events).max((1, 2)) > 0.2).mean() < 0.75  # some lids move
+
+
+def test_light_that_turns_has_events_everywhere():
+    frame, events = eyes(400)
+    same, more = in_turning_light(frame, events, np.random.default_rng(1))
+    turning = (more - events).min((1, 2)) > 0.1
+    np.testing.assert_array_equal(same, frame)
+    np.testing.assert_array_equal(more[~turning], events[~turning])
+    assert 0.05 < turning.mean() < 0.15 and more.max() <= 1
+
+
 def test_it_learns_to_tell_eyes_it_has_not_seen(monkeypatch):
     monkeypatch.setattr(eye_check, "EPOCHS", 8)
     random = np.random.default_rng(0)
@@ -170,18 +232,16 @@ def test_it_learns_to_tell_eyes_it_has_not_seen(monkeypatch):
         def report(self, done, total):
             pass
 
-    net = eye_check._trained(*eyes(600), random, Told())
-    first, _, _, second = net
-    made = EyeCheck(
-        first.weight.detach().numpy().T.astype(np.float32),
-        first.bias.detach().numpy().astype(np.float32),
-        second.weight.detach().numpy()[0].astype(np.float32),
-        second.bias.detach().numpy()[0].astype(np.float32),
-    )
+    shown = eyes(600)
+    made = eye_check.made_check(*shown, random, Told())
     others = eyes(300, seed=1)
-    own, none = (made.scores(small_inputs(*one)) for one in (others, no_eyes(*others, random)))
-    threshold = np.quantile(own, 0.95)
-    assert (none > threshold).mean() > 0.7
+    kinds = (others, no_eyes(*others, random), shut_eyes(*others, random))
+    own, none, shut = (made.scores(small_inputs(*one)) for one in kinds)
+    assert (none.no_eye > np.quantile(own.no_eye, 0.95)).mean() > 0.7
+    assert (shut.closed > np.quantile(own.closed, 0.95)).mean() > 0.7
+    stripes = np.where(np.arange(25)[:, None] % 4 < 2, others[0], 0)
+    striped = made.scores(small_inputs(stripes, others[1]))
+    assert (striped.unfamiliar > own.unfamiliar.max()).all()
 
 
 def test_an_export_learns_it_and_another_does_the_same(small_checkpoint, tmp_path, capsys, monkeypatch):

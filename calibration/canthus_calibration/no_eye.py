@@ -14,6 +14,7 @@ Picture = NDArray[np.float32]
 _MIX = (0.3, 0.2, 0.35, 0.15)  # of the four kinds
 _SENSOR_NOISE = 0.35  # grey levels, of a mean over some pixels
 _WHITE = 250  # from here on a sensor shows no noise
+_TURNING = 0.1  # of all pictures
 
 
 def no_eyes(frame: Picture, events: Picture, random: np.random.Generator) -> tuple[Picture, Picture]:
@@ -30,6 +31,13 @@ def moved_a_little(frame: Picture, events: Picture, random: np.random.Generator)
         frames[place] = _moved(frame[place], down, right)
         many[place] = _moved(events[place], down, right)
     return frames, many
+
+
+def in_turning_light(frame: Picture, events: Picture, random: np.random.Generator) -> tuple[Picture, Picture]:
+    """The same pictures, in some of which the light goes on or off: then there are events nearly everywhere."""
+    turning = random.random(len(events)) < _TURNING
+    more = np.where(turning, random.uniform(0.2, 1, len(events)), 0).astype(np.float32)
+    return frame, np.minimum(events + more[:, None, None], 1)
 
 
 def _no_eye(frame: Picture, events: Picture, random: np.random.Generator) -> tuple[Picture, Picture]:

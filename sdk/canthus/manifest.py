@@ -13,7 +13,7 @@ from canthus.calibration import GOAL, Calibration, Cost
 from canthus.confidence import Confidence, Honesty, Temperature
 from canthus.errors import BundleError
 from canthus.eye import MEMBER as EYE_MEMBER
-from canthus.eye import Eye
+from canthus.eye import Eye, Thresholds
 from canthus.manifest_fields import Fields
 from canthus.modalities import MODALITIES, VERDICTS, Exchanged, Modalities
 from canthus.parts import ENCODERS, PARTS, member
@@ -234,12 +234,16 @@ def _steadiness(fields: Fields) -> Steadiness:
 
 
 def _eye(fields: Fields) -> Eye:
+    thresholds = fields.mapping("thresholds")
     return Eye(
-        threshold=fields.number("threshold", -1e6, 1e6),
+        thresholds=Thresholds(
+            **{name: thresholds.number(name, -1e6, 1e6) for name in ("no_eye", "unfamiliar", "closed")}
+        ),
         volunteers=fields.integer("volunteers", 1, 1 << 31),
         held=fields.integer("held", 1, 1 << 31),
         refused=fields.number("refused", 0, 1),
         told=fields.number("told", 0, 1),
+        closed_told=fields.number("closed_told", 0, 1),
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from canthus.engine import Engine
 from canthus.episodes import Episode, EpisodeTracker
 from canthus.expression import UNSURE
-from canthus.eye import EyeWatch
+from canthus.eye_watch import EyeWatch
 from canthus.steady import SteadyFilter
 
 UNTAKEN = 64
@@ -32,7 +32,7 @@ class Reading:
         self.episodes = EpisodeTracker()
         self._visible = engine.visible
         check, eye = engine.eye_check, engine.manifest.eye if engine.eye_check else None
-        self._eye = EyeWatch(check, eye.threshold) if check and eye else None
+        self._eye = EyeWatch(check, eye.thresholds) if check and eye else None
         self._filter = SteadyFilter(engine.labels, engine.steadiness)
         self._untaken: deque[Episode] = deque(maxlen=UNTAKEN)
 
@@ -51,8 +51,8 @@ class Reading:
             frame, event: uint8 (H, W), engine-sized, of its moment.
         """
         unsure = self._visible.why_not(frame, event)
-        no_eye = self._eye.why_not(time_us, frame, event) if self._eye else None
-        unsure = unsure or no_eye
+        odd = self._eye.why_not(time_us, frame, event) if self._eye else None
+        unsure = unsure or odd
         if unsure is not None:
             self._untaken.extend(self.episodes.update(time_us, None, 0.0))
             return Read(UNSURE, 0.0, unsure)

@@ -157,6 +157,6 @@ def _describe_eye(eye: Eye | None) -> list[tuple[str, str]]:
         return [("eye in view", "never learned: where there is none, answers can't say so")]
     text = (
         f"learned from {eye.volunteers} volunteers; of pictures of {eye.held} others' eyes {100 * eye.refused:.1f} % "
-        f"are denied, of pictures of none {100 * eye.told:.1f} % told"
+        f"are denied, of pictures of none {100 * eye.told:.1f} % told, of shut ones {100 * eye.closed_told:.1f} %"
     )
     return [("eye in view", text)]
