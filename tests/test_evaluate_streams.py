@@ -86,13 +86,26 @@ def test_without_an_eye_there_is_no_right_answer():
     assert found["no_eye"]["answers"] == 30 and found["no_eye"]["said so within 0.5 s"] == pytest.approx(100 * 20 / 30)
 
 
+def test_blinks_that_are_told_and_open_eyes_that_are_denied():
+    said = answers(("neutral", 0), (None, 2.1), ("neutral", 2.2), (None, 6), ("fear", 6.3), unsure="eye closed")
+    found = score(TRUTH, said)
+    assert (found["blinks"]["told"], found["blinks"]["shown"]) == (1, 1)
+    answers_with_an_open_eye = 240 - 4 - 2  # the blink, and just after it
+    assert found["blinks"]["answers with an open eye"] == answers_with_an_open_eye
+    assert found["blinks"]["wrongly closed"] == pytest.approx(100 * 6 / answers_with_an_open_eye)
+    assert found["no_eye"]["wrongly refused"] == 0
+    assert score(TRUTH, answers(("neutral", 0)))["blinks"]["told"] == 0
+
+
 def test_episodes_that_a_blink_ended_and_that_nobody_showed():
     made = [
         Episode("neutral", 0, 2 * SECOND + 300_000, 1, 1),
         Episode("happiness", 9 * SECOND + 800_000, 11 * SECOND, 1, 1),
     ]
     found = score(TRUTH, answers(("neutral", 0), episodes=made))
-    assert found["blinks"] == {"shown": 1, "episode begun or ended": 1}
+    assert (found["blinks"]["shown"], found["blinks"]["episode begun or ended"]) == (1, 1)
+    # Three edges have no other reason, and a blink and what comes after takes 0.65 s of the twelve.
+    assert found["blinks"]["as often by chance"] == pytest.approx(3 * 0.65 / 12, abs=0.02)
     assert found["episodes"] == {"told": 2, "invented": 1}
     late = [Episode("neutral", 0, 4 * SECOND + 300_000, 1, 1)]  # a change ended it, not the blink
     assert score(TRUTH, answers(("neutral", 0), episodes=late))["blinks"]["episode begun or ended"] == 0

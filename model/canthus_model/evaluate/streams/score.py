@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from canthus.expression import REASONS
+from canthus.eye_watch import EYE_CLOSED
 from canthus_model.evaluate.streams.answers import Answers
 from canthus_model.evaluate.streams.truth import Span, Truth
 from canthus_model.see.names import LIGHTINGS
@@ -23,7 +24,9 @@ BACK_US = 900_000  # a window looks 0.4 s back, and an app may take half a secon
 SAID_WITHIN_US = 500_000  # after the eye went
 _BLINK_TELLS_US = 450_000  # how long after a blink it is still in what is looked at
 _A_CHANGE_TELLS_US = 1_500_000  # how long after a change of expression an episode may end or begin for it
-_LIKE_AN_EYE = ("eye closed",)  # reasons that don't deny that there is an eye
+_LIKE_AN_EYE = (EYE_CLOSED,)  # reasons that don't deny that there is an eye
+_OPEN_AGAIN_US = 80_000  # after a blink: its frame was exposed, and looked at, by then
+_DRAWS = 200  # of other times for the blinks
 
 
 @dataclass
@@ -65,7 +68,11 @@ class Score:
         raw, steady: by lighting, and `all`.
         added_us: by lighting, how much later than the raw answer the steady one was right after each onset.
         episodes, invented: how many were told, and how many of them never while their expression was shown.
-        at_blinks: how many episodes began or ended because of a blink.
+        blinks, blinks_told: how many there were, and during how many an eye was said to be closed.
+        open, open_denied: answers with an open eye, and of how many it was said to be closed.
+        at_blinks: how many edges of episodes came with a blink, or just after it, and with no other reason.
+        at_other_times: the same had all blinks of a recording been shifted in time: the mean of many such, which is
+            what chance does.
         no_eye, said: answers without an eye in view, from half a second on, and of how many that was said.
         eye, refused: answers with one, and of how many it was denied.
         reasons: how many answers were unsure for what.
@@ -78,7 +85,11 @@ class Score:
     episodes: int = 0
     invented: int = 0
     blinks: int = 0
+    blinks_told: int = 0
+    open: int = 0
+    open_denied: int = 0
     at_blinks: int = 0
+    at_other_times: float = 0.0
     no_eye: int = 0
     said: int = 0
     eye: int = 0
@@ -99,6 +110,7 @@ class Score:
             _changes(tally, truth, said.times_us, labels, counted)
         self._onsets(truth, said)
         self._episodes(truth, said)
+        self._blinks(truth, said)
         self._no_eye(truth, said)
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,7 +128,14 @@ class Score:
             "recordings": self.recordings,
             "lightings": by_lighting,
             "episodes": {"told": self.episodes, "invented": self.invented},
-            "blinks": {"shown": self.blinks, "episode begun or ended": self.at_blinks},
+            "blinks": {
+                "shown": self.blinks,
+                "told": self.blinks_told,
+                "answers with an open eye": self.open,
+                "wrongly closed": 100 * self.open_denied / self.open if self.open else None,
+                "episode begun or ended": self.at_blinks,
+                "as often by chance": round(self.at_other_times, 2),
+            },
             "no_eye": {
                 "answers": self.no_eye,
                 "said so within 0.5 s": 100 * self.said / self.no_eye if self.no_eye else None,
@@ -148,10 +167,6 @@ class Score:
 
     def _episodes(self, truth: Truth, said: Answers) -> None:
         self.episodes += len(said.episodes)
-        self.blinks += len(truth.blinks)
-        turns = [shown.onset_us for shown in truth.expressions] + [shown.until_us for shown in truth.expressions]
-        turns += [time for gone in truth.no_eye for time in (gone.from_us, gone.until_us)]
-        turns += [time for time, _ in truth.lightings]
         for episode in said.episodes:
             assert episode.offset_us is not None
             lasted = Span(episode.onset_us, episode.offset_us)
@@ -162,10 +177,23 @@ class Score:
                 and lasted.from_us < shown.until_us + 500_000
                 for shown in truth.expressions
             )
-            for edge in (episode.onset_us, episode.offset_us):
-                blinked = any(blink.holds(edge, after_us=_BLINK_TELLS_US) for blink in truth.blinks)
-                turned = any(0 <= edge - time < _A_CHANGE_TELLS_US for time in turns)
-                self.at_blinks += blinked and not turned
+        edges = [time for one in said.episodes for time in (one.onset_us, one.offset_us) if time is not None]
+        edges = [time for time in edges if not any(0 <= time - turn < _A_CHANGE_TELLS_US for turn in _turns(truth))]
+        self.at_blinks += _at_blinks(edges, truth.blinks)
+        self.at_other_times += _by_chance(edges, truth.blinks, said.times_us)
+
+    def _blinks(self, truth: Truth, said: Answers) -> None:
+        """Whether it is said that an eye is closed: of each blink, and of answers with an open eye."""
+        closed = [time for time, unsure in zip(said.times_us, said.unsure, strict=True) if unsure == EYE_CLOSED]
+        for blink in truth.blinks:
+            if not any(gone.holds(blink.from_us, _BLINK_TELLS_US, BACK_US) for gone in truth.no_eye):
+                self.blinks += 1
+                self.blinks_told += any(blink.holds(time, after_us=_OPEN_AGAIN_US) for time in closed)
+        for time, unsure in zip(said.times_us, said.unsure, strict=True):
+            away = any(gone.holds(time, after_us=BACK_US) for gone in truth.no_eye)
+            if not away and not any(blink.holds(time, after_us=_OPEN_AGAIN_US) for blink in truth.blinks):
+                self.open += 1
+                self.open_denied += unsure == EYE_CLOSED
 
     def _no_eye(self, truth: Truth, said: Answers) -> None:
         for time, unsure in zip(said.times_us, said.unsure, strict=True):
@@ -178,6 +206,32 @@ class Score:
             elif not any(gone.holds(time, after_us=BACK_US) for gone in truth.no_eye):
                 self.eye += 1
                 self.refused += denied
+
+
+def _turns(truth: Truth) -> list[int]:
+    """When something other than a blink gave an episode a reason to begin or end."""
+    shown = [time for one in truth.expressions for time in (one.onset_us, one.until_us)]
+    gone = [time for one in truth.no_eye for time in (one.from_us, one.until_us)]
+    return [*shown, *gone, *(time for time, _ in truth.lightings)]
+
+
+def _at_blinks(edges: Sequence[int], blinks: Iterable[Span]) -> int:
+    return sum(any(blink.holds(edge, after_us=_BLINK_TELLS_US) for blink in blinks) for edge in edges)
+
+
+def _by_chance(edges: Sequence[int], blinks: Sequence[Span], times: Sequence[int]) -> float:
+    """The mean of `_at_blinks` over shifts of all blinks by the same time, round the ends of the recording."""
+    if not edges or not blinks:
+        return 0.0
+    first, length = times[0], max(times[-1] - times[0], 1)
+    shifts = np.linspace(0, length, _DRAWS + 2)[1:-1].astype(int).tolist()
+    moved = ([_shifted(one, shift, first, length) for one in blinks] for shift in shifts)
+    return sum(_at_blinks(edges, one) for one in moved) / len(shifts)
+
+
+def _shifted(span: Span, shift_us: int, first_us: int, length_us: int) -> Span:
+    begin = first_us + (span.from_us - first_us + shift_us) % length_us
+    return Span(begin, begin + span.until_us - span.from_us)
 
 
 def _shares(

@@ -30,7 +30,10 @@ def table(score: Score) -> str:
     lines += [
         "",
         f"episodes: {episodes['told']}; {episodes['invented']} of them of an expression that wasn't shown then",
-        f"blinks: {blinks['shown']}; at {blinks['episode begun or ended']} of them an episode began or ended for it",
+        f"blinks: {blinks['shown']}; an eye was said to be closed during {blinks['told']} of them, and in "
+        f"{_number(blinks['wrongly closed'], 1)} % of the answers with an open eye",
+        f"episodes that began or ended with a blink, and nothing else: {blinks['episode begun or ended']}; had the "
+        f"blinks been at other times: {blinks['as often by chance']:.1f} in the mean",
     ]
     if no_eye["answers"]:
         told = f"{no_eye['said so within 0.5 s']:.1f} % of {no_eye['answers']} answers"
