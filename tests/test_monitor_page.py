@@ -26,6 +26,7 @@ def test_page_shows_what_the_stream_tells_and_comes_back(page, small_bundle, rec
         updates = Reader(command.url).until("ended")
         expect(page, "#ledgers tr:last-child").to_contain_text("adds up")
         check_expression(page, updates)
+        check_episodes(page, updates)
         check_pictures(page, updates)
         check_charts(page)
         check_health(page, updates[1]["health"])
@@ -61,6 +62,16 @@ def check_expression(page, updates):
     assert page.locator("#probabilities .name").all_inner_texts() == labels
     assert page.locator("#probabilities .percent").all_inner_texts() == percents
     assert page.inner_text("#probabilities .is-likeliest .name") == labels[answer["label"]]
+
+
+def check_episodes(page, updates):
+    episodes = updates[1]["episodes"]
+    assert [one["onset_us"] for one in episodes] == sorted((one["onset_us"] for one in episodes), reverse=True)
+    shown = zip(*(page.locator(f"#episodes .{name}").all_inner_texts() for name in ("name", "length")), strict=True)
+    newest = updates[1]["answers"][-1]["time_us"]
+    for (name, length), one in zip(shown, episodes, strict=True):
+        seconds = ((one["offset_us"] or newest) - one["onset_us"]) / 1e6
+        assert (name, length) == (one["label"], f"{'' if one['offset_us'] else 'for '}{seconds:.1f} s")
 
 
 def check_pictures(page, updates):

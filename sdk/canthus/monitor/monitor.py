@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from canthus.engine import Engine
+from canthus.episodes import Episode
 from canthus.errors import Error
 from canthus.expression import Expression
 from canthus.live.feed import feed
@@ -23,6 +24,7 @@ _PULSE_SECONDS = 0.08
 _HEALTH_SECONDS = 0.5
 _SHOWN_SECONDS = 20
 _KEPT_ANSWERS = 100 * _SHOWN_SECONDS  # of the quickest cameras; a page that comes late sees what it missed
+_KEPT_EPISODES = 8
 _CLOSE_SECONDS = 1.0
 
 
@@ -58,8 +60,9 @@ class Monitor:
         self._lock = threading.Lock()
         self._answers: deque[dict[str, Any]] = deque(maxlen=_KEPT_ANSWERS)
         self._answered = 0
+        self._episodes: deque[Episode] = deque(maxlen=_KEPT_EPISODES)
         self._ending: dict[str, Any] | None = None
-        self._live = _ShownStream(engine, source, self._take, self._pictures)
+        self._live = _ShownStream(engine, source, self._take, self._note, self._pictures)
         self._feeding = threading.Thread(target=self._play, name="canthus-monitor-feed", daemon=True)
         self._feeding.start()
 
@@ -116,7 +119,7 @@ class Monitor:
             self.over.set()
 
     def _standing(self, *, with_health: bool) -> dict[str, Any]:
-        standing = {"now": self._seconds(), "state": "playing", "message": ""}
+        standing = {"now": self._seconds(), "state": "playing", "message": "", "episodes": self._newest_episodes()}
         if with_health:
             standing |= {"health": asdict(self._live.health), "costs_us": self._live.costs_us}
         return standing
@@ -137,6 +140,16 @@ class Monitor:
             self._answers.append(answer)
             self._answered += 1
 
+    def _note(self, episode: Episode) -> None:
+        with self._lock:
+            if self._episodes and self._episodes[0].onset_us == episode.onset_us:
+                self._episodes.popleft()  # it has been told when it began
+            self._episodes.appendleft(episode)
+
+    def _newest_episodes(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [asdict(one) | {"peak": _finite(one.peak), "mean": _finite(one.mean)} for one in self._episodes]
+
     def _answers_since(self, answered: int) -> tuple[list[dict[str, Any]], int]:
         with self._lock:
             new = min(self._answered - answered, len(self._answers))
@@ -154,9 +167,10 @@ class _ShownStream(LiveStream):
         engine: Engine,
         source: Source,
         on_expression: Callable[[Expression], None],
+        on_episode: Callable[[Episode], None],
         pictures: Pictures,
     ) -> None:
-        super().__init__(engine, source.sensor, source.view, on_expression=on_expression)
+        super().__init__(engine, source.sensor, source.view, on_expression=on_expression, on_episode=on_episode)
         self._pictures = pictures
 
     def push(self, packet: Packet) -> None:

@@ -2,7 +2,6 @@
 
 import { colour, milliseconds, percent } from "./elements.js";
 
-const BIN_SECONDS = 0.5;
 const GAP_SECONDS = 0.25; // answers further apart are not joined
 const FONT = "12px system-ui, sans-serif";
 const LINE_HEIGHT = 15;
@@ -18,7 +17,7 @@ export function drawProbabilities(canvas, answers, now, about) {
   const down = (probability) => plot.top + plot.height * (1 - probability);
   drawTimes(plot, across, now, about);
   for (const part of [0, 0.5, 1]) drawLevel(plot, down(part), percent(part));
-  drawLeaders(plot, answers, across, about.labels);
+  drawSteady(plot, answers, across, about.labels);
   const newest = answers.at(-1);
   about.labels.forEach((label, i) => {
     drawLine(plot, answers, across, (answer) => (answer.probabilities[i] === null ? null : down(answer.probabilities[i])), lineColour(i));
@@ -26,25 +25,25 @@ export function drawProbabilities(canvas, answers, now, about) {
   if (newest) drawNames(plot, newest, across(newest.at), down, about.labels);
 }
 
-// Above the lines: which expression was the likeliest, by name; on average over short times, so that it can be read.
-function drawLeaders(plot, answers, across, labels) {
+// Above the lines: what was steady, by name; nothing where it was unsure.
+function drawSteady(plot, answers, across, labels) {
   const { context } = plot;
   const runs = [];
-  for (const [bin, sums] of sumInBins(answers, labels.length)) {
-    const label = sums.indexOf(Math.max(...sums));
+  for (const { steady, at } of answers) {
     const run = runs.at(-1);
-    if (run?.label === label && run.end === bin) run.end = bin + 1;
-    else runs.push({ label, begin: bin, end: bin + 1 });
+    const goesOn = run && at - run.end <= GAP_SECONDS;
+    if (goesOn) run.end = at;
+    if (!goesOn || run.steady !== steady) runs.push({ steady, begin: at, end: at });
   }
   context.textAlign = "left";
   context.font = "11px system-ui, sans-serif";
-  for (const run of runs) {
-    const from = Math.max(plot.left, across(run.begin * BIN_SECONDS));
-    const to = Math.min(across(answers.at(-1).at), across(run.end * BIN_SECONDS));
-    context.fillStyle = lineColour(run.label);
+  for (const { steady, begin, end } of runs) {
+    if (steady === null) continue;
+    const [from, to] = [Math.max(plot.left, across(begin)), across(end)];
+    context.fillStyle = lineColour(steady);
     context.fillRect(from, 18, Math.max(1, to - from - 1), 5);
     context.fillStyle = colour("ink");
-    context.fillText(cut(context, labels[run.label], to - from - 3), from, 8);
+    context.fillText(cut(context, labels[steady], to - from - 3), from, 8);
   }
 }
 
@@ -53,16 +52,6 @@ function cut(context, name, width) {
   let length = name.length;
   while (length && context.measureText(name.slice(0, length)).width > width) length--;
   return length < Math.min(3, name.length) ? "" : name.slice(0, length);
-}
-
-function sumInBins(answers, labels) {
-  const bins = new Map();
-  for (const answer of answers) {
-    const bin = Math.floor(answer.at / BIN_SECONDS);
-    if (!bins.has(bin)) bins.set(bin, new Array(labels).fill(0));
-    answer.probabilities.forEach((probability, i) => (bins.get(bin)[i] += probability));
-  }
-  return bins;
 }
 
 // At the right end of each line its name; those near to each other are pushed apart, in an order that keeps still.

@@ -1,13 +1,14 @@
 // Shows what the monitor tells.
 
 import { drawLatency, drawProbabilities, percentile } from "./charts.js";
+import { showEpisodes } from "./episodes.js";
 import { showHealth } from "./health.js";
 import { showPicture } from "./pictures.js";
 import { announce, makeProbabilities, showExpression } from "./expression.js";
 import { element, fill, milliseconds } from "./elements.js";
 import { listen } from "./listen.js";
 
-const shown = { about: null, answers: [], now: 0, health: null, healthAt: 0, costs: {}, picture: null };
+const shown = { about: null, answers: [], episodes: [], now: 0, health: null, healthAt: 0, costs: {}, picture: null };
 let drawIsDue = false;
 
 listen(begin, take);
@@ -15,12 +16,13 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 addEventListener("resize", draw);
 
 function begin(about) {
-  Object.assign(shown, { about, answers: [], picture: null, health: null });
+  Object.assign(shown, { about, answers: [], episodes: [], picture: null, health: null });
   makeProbabilities(about.labels);
 }
 
 function take(update) {
   shown.now = update.now;
+  shown.episodes = update.episodes;
   shown.answers.push(...update.answers);
   const oldest = shown.now - shown.about.shown_seconds - 1;
   shown.answers.splice(0, shown.answers.findLastIndex((answer) => answer.at < oldest) + 1);
@@ -40,6 +42,7 @@ function draw() {
   if (newest) {
     showExpression(newest, about.labels);
     announce(newest, about.labels);
+    showEpisodes(shown.episodes, newest.time_us);
   }
   if (shown.picture) showPicture(shown.picture, about);
   if (shown.health) showHealth(shown.health, shown.healthAt);
