@@ -41,7 +41,14 @@ def check(bias=0.0, size=SIZE):
     components = np.zeros((places, 1), np.float32)
     components[0] = 1
     zero = np.zeros(2, np.float32)
-    return EyeCheck(first, zero, np.eye(2, dtype=np.float32), np.array([bias, 0], np.float32), np.zeros(places, np.float32), components)
+    return EyeCheck(
+        first,
+        zero,
+        np.eye(2, dtype=np.float32),
+        np.array([bias, 0], np.float32),
+        np.zeros(places, np.float32),
+        components,
+    )
 
 
 def about(no_eye=1.0, unfamiliar=1e3, closed=1e3):

@@ -241,8 +241,8 @@ def _normed(norm, x):
 
 def test_a_language_model_refuses_what_it_hasnt():
     create = stand_ins.language_model.create_block
-    with pytest.raises(ExportError, match="a mixer 'Mamba2' isn't supported where mamba_ssm isn't installed"):
-        create(16, ssm_cfg={"layer": "Mamba2"})
+    with pytest.raises(ExportError, match="a mixer 'Mamba3' isn't supported where mamba_ssm isn't installed"):
+        create(16, ssm_cfg={"layer": "Mamba3"})
     with pytest.raises(ExportError, match="attention in layer 1 isn't supported"):
         create(16, attn_layer_idx=[1], layer_idx=1)
 

@@ -77,8 +77,7 @@ def learn(see: See, held: set[str], step: Step) -> Learned:
     others = _small(kept_apart, step)
     check = made_check(frame, events, random, step)
     eyes, none, shut = (
-        check.scores(small_inputs(*one))
-        for one in (others, no_eyes(*others, random), shut_eyes(*others, random))
+        check.scores(small_inputs(*one)) for one in (others, no_eyes(*others, random), shut_eyes(*others, random))
     )
     thresholds = Thresholds(
         no_eye=_above(eyes.no_eye, REFUSED),
@@ -100,9 +99,16 @@ def learn(see: See, held: set[str], step: Step) -> Learned:
 def made_check(frame: Picture, events: Picture, random: np.random.Generator, step: Step) -> EyeCheck:
     """Of the small pictures of some eyes (N, rows, columns)."""
     net = _trained(frame, events, random, step)
-    layers = [module for module in net if isinstance(module, nn.Linear)]
-    weights = [_float32(values) for layer in layers for values in (layer.weight.T, layer.bias)]
-    return EyeCheck(*weights, *_components(frame, events))
+    first, second = (module for module in net if isinstance(module, nn.Linear))
+    mean, components = _components(frame, events)
+    return EyeCheck(
+        first=_float32(first.weight.T),
+        first_bias=_float32(first.bias),
+        second=_float32(second.weight.T),
+        second_bias=_float32(second.bias),
+        mean=mean,
+        components=components,
+    )
 
 
 def _above(scores: NDArray[np.float32], part: float) -> float:

@@ -1,4 +1,4 @@
-"""Small pictures of shut eyes, made of open ones: what an eye check learns a shut eye from, since no data set names any.
+"""Small pictures of shut eyes, made of open ones: what an eye check learns them from, since no data set names any.
 
 Where a picture is darker than what is around it, near its middle, is the iris. From the skin above to the skin below it
 a lid is drawn, with the lashes along its lower edge; in front of the event camera it may be moving.
@@ -30,11 +30,11 @@ def shut_eyes(
         down, across = _elsewhere(down, across, rows, columns, random)
     down = down + random.uniform(-1, 1, count)
     across = across + random.uniform(-3, 3, count)
-    half_width, half_height = random.uniform(*_HALF_WIDTH, count), random.uniform(*_HALF_HEIGHT, count)
+    half_width, half_height = random.uniform(*_HALF_WIDTH, (count, 1)), random.uniform(*_HALF_HEIGHT, (count, 1))
 
-    from_middle = (np.arange(columns) - across[:, None]) / half_width[:, None]
+    from_middle = (np.arange(columns) - across[:, None]) / half_width
     inside = np.abs(from_middle) < 1  # (N, columns)
-    half = half_height[:, None] * np.sqrt(np.clip(1 - from_middle**2, 0, None))
+    half = half_height * np.sqrt(np.clip(1 - from_middle**2, 0, None))
     row = np.arange(rows)[None, :, None]
     lid = (np.abs(row - down[:, None, None]) < half[:, None] + 0.5) & inside[:, None]
     drawn = np.where(lid, _from_skin_to_skin(light, down[:, None] - half, down[:, None] + half), light)
@@ -71,7 +71,9 @@ def _elsewhere(
     """Places at random, as far from the iris as a lid is wide."""
     to_down, to_across = random.uniform(0, rows, len(down)), random.uniform(0, columns, len(down))
     near = (np.abs(to_down - down) < rows / 4) & (np.abs(to_across - across) < columns / 3)
-    return np.where(near, (down + rows / 2) % rows, to_down), np.where(near, (across + columns / 2) % columns, to_across)
+    return np.where(near, (down + rows / 2) % rows, to_down), np.where(
+        near, (across + columns / 2) % columns, to_across
+    )
 
 
 def _from_skin_to_skin(

@@ -21,6 +21,7 @@ extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(O
       OrtCustomOpDomain* made = runtime.create_domain("canthus");
       for (const Operator& op : canthus::onnxruntime::selective_scan_operators()) runtime.add(made, &op);
       for (const Operator& op : canthus::onnxruntime::head_operators()) runtime.add(made, &op);
+      for (const Operator& op : canthus::onnxruntime::ssd_operators()) runtime.add(made, &op);
 #if defined(CANTHUS_CUDA)
       for (const Operator& op : canthus::onnxruntime::cuda_operators()) runtime.add(made, &op);
 #endif

@@ -10,4 +10,5 @@ void add_image(pybind11::module_& m);
 void add_memory(pybind11::module_& m);
 void add_processor(pybind11::module_& m);
 void add_selective_scan(pybind11::module_& m);
+void add_ssd(pybind11::module_& m);
 }  // namespace canthus::python

@@ -27,4 +27,5 @@ PYBIND11_MODULE(_native, m) {
   canthus::python::add_memory(m);
   canthus::python::add_processor(m);
   canthus::python::add_selective_scan(m);
+  canthus::python::add_ssd(m);
 }

@@ -65,6 +65,18 @@ def selective_scan_backward(
     Float32Array | None,
     Float32Array | None,
 ]: ...
+def ssd(
+    x: Float32Array,
+    dt: Float32Array,
+    A: Float32Array,
+    B: Float32Array,
+    C: Float32Array,
+    initial_state: Float32Array | None = None,
+    threads: int = 1,
+    instruction_set: str | None = None,
+) -> tuple[Float32Array, Float32Array]:
+    """y and the last state; shapes as in csrc/ssd/ssd.h."""
+
 def instruction_sets() -> list[str]:
     """Those that this machine has, fastest first: what `instruction_set` may be."""
 

@@ -29,7 +29,7 @@ class Exported:
     Attributes:
         path: the ONNX file.
         inputs, outputs: their names, in order.
-        scans: how many `canthus::SelectiveScan` nodes are in it.
+        scans: how many `canthus::SelectiveScan` and `canthus::Ssd` nodes are in it; the latter are Mamba-2's.
         difference: largest difference of an output from PyTorch's, relative to its largest magnitude, with canthus's
             library and without, by ONNX Runtime alone. Where that needs more memory than there is, "without" is how far
             a function body is from the kernel, and a warning says so.
@@ -56,10 +56,11 @@ def export(
 ) -> Exported:
     """Export a network that calls `mamba_ssm`'s functions, or some shaped like them, as one portable ONNX file.
 
-    Every selective scan becomes a `canthus::SelectiveScan` node, which is a function of standard operators: any ONNX
-    runtime runs it. Where canthus's library is registered, its kernel does, many times faster. The file is written only
-    if ONNX Runtime computes from it what PyTorch does, both ways; and in a second size, where axes stay free. Where the
-    network can be run as it is, without canthus's functions in it, it must compute the same with them.
+    Every selective scan becomes a `canthus::SelectiveScan` node, Mamba-2's a `canthus::Ssd` node. Both are functions of
+    standard operators: any ONNX runtime runs them. Where canthus's library is registered, its kernels do, many times
+    faster. The file is written only if ONNX Runtime computes from it what PyTorch does, both ways; and in a second
+    size, where axes stay free. Where the network can be run as it is, without canthus's functions in it, it must
+    compute the same with them.
 
     Weights of more than 2 GB go into a file beside, with `.data` behind its name.
 
@@ -91,7 +92,7 @@ def export(
         returned = len(expected.outputs)
         raise ExportError(f"{path.name}: {returned} tensors are returned and the graph has {len(outputs)} outputs")
     check_free(model, axes)
-    scans = sum(node.op_type == "SelectiveScan" for node in model.graph.node)
+    scans = sum(node.op_type in ("SelectiveScan", "Ssd") for node in model.graph.node)
     with written(model, path) as partial:
         del model
         difference = verify(module, expected, partial, also, max_tokens, tolerance)

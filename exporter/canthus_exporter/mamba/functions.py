@@ -12,6 +12,7 @@ from torch import Tensor
 
 from canthus.errors import ExportError
 from canthus_exporter.mamba.convolution import causal_conv1d_fn
+from canthus_exporter.mamba.heads import state_update_of_heads
 from canthus_exporter.mamba.norms import rms_norm
 from canthus_model.selective_scan import selective_scan
 from canthus_model.selective_scan_reference import selective_scan_reference
@@ -250,6 +251,7 @@ def selective_state_update(
     z: Tensor | None = None,
     dt_bias: Tensor | None = None,
     dt_softplus: bool = False,
+    state_batch_indices: None = None,
 ) -> Tensor:
     """One token of the scan: `state` (B, D, N) is replaced by the next one, y (B, D) returned.
 
@@ -259,14 +261,15 @@ def selective_state_update(
         B, C: (B, N).
         D, dt_bias: (D,).
 
+    With heads, as Mamba-2 has them, as `state_update_of_heads`.
+
     Raises:
-        ExportError: the state is Mamba-2's, with heads.
+        ExportError: states are shared with others.
     """
-    if state.dim() != 3:
-        raise ExportError(
-            f"selective_state_update: the state's shape is {tuple(state.shape)}, and Mamba's is (batch, channels, "
-            "states); Mamba-2 isn't supported"
-        )
+    if state_batch_indices is not None:
+        raise ExportError("selective_state_update: state_batch_indices isn't supported: one state a row")
+    if state.dim() == 4:
+        return state_update_of_heads(state, x, dt, A, B, C, D, z, dt_bias, dt_softplus)
     dt = dt if dt_bias is None else dt + dt_bias
     dt = F.softplus(dt) if dt_softplus else dt
     decay = torch.exp(dt.unsqueeze(2) * A)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from canthus.errors import ExportError
 from canthus_exporter.mamba.block import Mamba
+from canthus_exporter.mamba.block_of_heads import Mamba2
 from canthus_exporter.mamba.norms import RMSNorm, layer_norm_fn
 
 CausalLMOutput = namedtuple("CausalLMOutput", ["logits"])
@@ -136,15 +137,16 @@ def create_block(
     device: Any = None,
     dtype: Any = None,
 ) -> Block:
-    """A `Block` with a Mamba in it.
+    """A `Block` with a Mamba or a Mamba-2 in it.
 
     Raises:
-        ExportError: it has attention, or another mixer than Mamba.
+        ExportError: it has attention, or another mixer.
     """
     settings = dict(ssm_cfg or {})
     layer = settings.pop("layer", "Mamba1")
-    if layer != "Mamba1" or layer_idx in (attn_layer_idx or []):
-        what = f"a mixer '{layer}'" if layer != "Mamba1" else f"attention in layer {layer_idx}"
+    mixers: dict[str, Any] = {"Mamba1": Mamba, "Mamba2": Mamba2}
+    if layer not in mixers or layer_idx in (attn_layer_idx or []):
+        what = f"a mixer '{layer}'" if layer not in mixers else f"attention in layer {layer_idx}"
         raise ExportError(f"mamba_ssm.models: {what} isn't supported where mamba_ssm isn't installed; install it")
     made = {"device": device, "dtype": dtype}
     mlp: Any = nn.Identity
@@ -152,7 +154,7 @@ def create_block(
         mlp = partial(GatedMLP, hidden_features=d_intermediate, out_features=d_model, **made)
     block = Block(
         d_model,
-        partial(Mamba, layer_idx=layer_idx, **settings, **made),
+        partial(mixers[layer], layer_idx=layer_idx, **settings, **made),
         mlp,
         norm_cls=partial(RMSNorm if rms_norm else nn.LayerNorm, eps=norm_epsilon, **made),
         fused_add_norm=fused_add_norm,

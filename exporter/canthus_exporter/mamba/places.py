@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from canthus.errors import ExportError
-from canthus_exporter.mamba import functions
+from canthus_exporter.mamba import functions, heads
 from canthus_exporter.mamba.binding import called_as
 from canthus_exporter.mamba.stand_ins import MODULES
 from canthus_exporter.mamba.substitution import substituted
@@ -22,16 +22,26 @@ from canthus_exporter.mamba.substitution import substituted
 Also = Sequence[str] | Mapping[str, Callable[..., Any]]
 
 _TRANSFORMERS = [f"transformers.models.{model}.modeling_{model}" for model in ("mamba", "falcon_mamba", "jamba")]
+_TRANSFORMERS_WITH_HEADS = [
+    f"transformers.models.{model}.modeling_{model}"
+    for model in ("mamba2", "bamba", "falcon_h1", "granitemoehybrid", "nemotron_h", "zamba2")
+]
 _SCANS: dict[str, Callable[..., Any]] = {
     **{f"{module}.mamba_selective_scan": functions.selective_scan_fn for module in _TRANSFORMERS},
+    **{f"{module}.mamba2_chunk_scan": heads.mamba_chunk_scan_combined for module in _TRANSFORMERS_WITH_HEADS},
     "mambapy.mamba.MambaBlock.selective_scan": functions.selective_scan_tokens_first,
     "mambapy.mamba.MambaBlock.selective_scan_seq": functions.selective_scan_tokens_first,
 }
 """Scans that nobody needs to name. Those of modules that aren't loaded are left."""
 _IN_PYTORCH = [
     f"{module}.{name}"
-    for module in _TRANSFORMERS
-    for name in ("mamba_selective_state_update", "causal_conv1d_fn", "causal_conv1d_update")
+    for module in (*_TRANSFORMERS, *_TRANSFORMERS_WITH_HEADS)
+    for name in (
+        "mamba_selective_state_update",
+        "mamba2_selective_state_update",
+        "causal_conv1d_fn",
+        "causal_conv1d_update",
+    )
 ]
 """Functions that call a GPU's kernel where there is one, around one in PyTorch."""
 

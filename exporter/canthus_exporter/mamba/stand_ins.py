@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from canthus.errors import ExportError
-from canthus_exporter.mamba import convolution, functions, language_model, norms
+from canthus_exporter.mamba import convolution, functions, heads, language_model, norms
 from canthus_exporter.mamba.block import Mamba
+from canthus_exporter.mamba.block_of_heads import Mamba2, Mamba2Simple
 
 
 def missing(name: str) -> type:
@@ -64,6 +65,11 @@ UPDATE: dict[str, Any] = {
     "selective_state_update": functions.selective_state_update,
     "selective_state_update_ref": functions.selective_state_update,
 }
+HEADS: dict[str, Any] = {
+    "mamba_chunk_scan_combined": heads.mamba_chunk_scan_combined,
+    "mamba_chunk_scan": heads.mamba_chunk_scan,
+    "mamba_split_conv1d_scan_combined": heads.mamba_split_conv1d_scan_combined,
+}
 NORMS: dict[str, Any] = {
     "layer_norm_fn": norms.layer_norm_fn,
     "rms_norm_fn": norms.rms_norm_fn,
@@ -94,7 +100,8 @@ MODULES: dict[str, dict[str, Any]] = {
         **SCAN,
         "Mamba": Mamba,
         "MambaLMHeadModel": language_model.MambaLMHeadModel,
-        **_missing("mamba_ssm", "Mamba2", "Mamba3"),
+        "Mamba2": Mamba2,
+        **_missing("mamba_ssm", "Mamba3"),
     },
     "mamba_ssm.ops": {},
     "mamba_ssm.ops.selective_scan_interface": SCAN,
@@ -103,9 +110,7 @@ MODULES: dict[str, dict[str, Any]] = {
     "mamba_ssm.ops.triton.layernorm": NORMS,
     "mamba_ssm.ops.triton.layernorm_gated": GATED_NORMS,
     "mamba_ssm.ops.triton.selective_state_update": UPDATE,
-    "mamba_ssm.ops.triton.ssd_combined": _missing(
-        "mamba_ssm.ops.triton.ssd_combined", "mamba_chunk_scan_combined", "mamba_split_conv1d_scan_combined"
-    ),
+    "mamba_ssm.ops.triton.ssd_combined": HEADS,
     "mamba_ssm.modules": {},
     "mamba_ssm.modules.mamba_simple": {
         **SCAN,
@@ -118,8 +123,8 @@ MODULES: dict[str, dict[str, Any]] = {
     "mamba_ssm.modules.block": {"Block": language_model.Block},
     "mamba_ssm.modules.mlp": {"GatedMLP": language_model.GatedMLP},
     "mamba_ssm.modules.mha": _missing("mamba_ssm.modules.mha", "MHA"),
-    "mamba_ssm.modules.mamba2": _missing("mamba_ssm.modules.mamba2", "Mamba2"),
-    "mamba_ssm.modules.mamba2_simple": _missing("mamba_ssm.modules.mamba2_simple", "Mamba2Simple"),
+    "mamba_ssm.modules.mamba2": {"Mamba2": Mamba2},
+    "mamba_ssm.modules.mamba2_simple": {"Mamba2Simple": Mamba2Simple},
     "mamba_ssm.modules.mamba3": _missing("mamba_ssm.modules.mamba3", "Mamba3"),
     "mamba_ssm.models": {},
     "mamba_ssm.models.config_mamba": {"MambaConfig": language_model.MambaConfig},

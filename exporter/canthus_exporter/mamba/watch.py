@@ -9,19 +9,21 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from canthus_exporter.cause import is_users, line_of
+from canthus_exporter.ssd_body import BLOCK
 
 _FEWEST = 8
 """Steps that make a loop over tokens; over directions or heads there are fewer."""
 
 
 class Watch(TorchDispatchMode):
-    """While it lasts, counts selective scans, and sees whether tokens are taken one by one.
+    """While it lasts, counts selective scans, Mamba-2's too, and sees whether tokens are taken one by one.
 
     Tokens are along any axis but the first, which is the batch's, or that of layers' weights and states.
 
     Attributes:
         scans: how many there were.
-        most_states: of all tokens of the largest one: batch, channels, tokens and states multiplied.
+        most_states: of all tokens of the largest one: batch, channels, tokens and states multiplied. Mamba-2's, whose
+            body takes tokens in blocks, counts as what that needs.
         loop: where the longest loop is, and how many steps it has; None without one.
     """
 
@@ -35,6 +37,10 @@ class Watch(TorchDispatchMode):
         if func is torch.ops.canthus.selective_scan.default:
             self.scans += 1
             self.most_states = max(self.most_states, args[0].numel() * args[2].shape[1])
+        elif func is torch.ops.canthus.ssd.default:
+            self.scans += 1
+            x, dt, B = args[0], args[1], args[3]
+            self.most_states = max(self.most_states, x.numel() * -(-B.shape[3] // BLOCK) + dt.numel() * BLOCK)
         elif func is torch.ops.aten.select.int and args[1] % args[0].dim():
             self._select(args[0].shape[args[1]], args[2])
         elif func is torch.ops.aten.unbind.int and len(args) > 1 and args[1] % args[0].dim():
