@@ -176,8 +176,6 @@ def test_functions_refuse_what_they_dont_compute():
     one = torch.ones(1, 2, 3)
     with pytest.raises(ExportError, match="A is complex"):
         functions.selective_scan_fn(one, one, torch.ones(2, 4, dtype=torch.complex64), one, one)
-    with pytest.raises(ExportError, match="Mamba-2 isn't supported"):
-        functions.selective_state_update(torch.ones(1, 2, 3, 4), one, one, one, one, one)
     with pytest.raises(ExportError, match="activation 'relu'"):
         functions.causal_conv1d_fn(one, torch.ones(2, 4), activation="relu")
 

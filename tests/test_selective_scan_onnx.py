@@ -14,6 +14,7 @@ from onnx import TensorProto, helper  # noqa: E402
 
 from canthus import _native  # noqa: E402
 from canthus.errors import ExportError  # noqa: E402
+from canthus_exporter import selective_scan_body  # noqa: E402
 from canthus_exporter.operators import add_function_bodies, custom_translation_table  # noqa: E402
 from canthus_model.selective_scan import selective_scan  # noqa: E402
 from onnx_session import LIBRARIES, open_session  # noqa: E402
@@ -78,6 +79,38 @@ def test_one_file_both_ways(case, data_type, library):
     expected_y, expected_state = recurrence(**rounded)
     assert error(y, expected_y) <= TYPES[data_type]
     assert error(state, expected_state) <= 1e-5
+
+
+@pytest.mark.parametrize("data_type", TYPES, ids=TensorProto.DataType.Name)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_tokens_in_blocks(case, data_type, monkeypatch):
+    """As where there are more than a body takes at once."""
+    monkeypatch.setattr(selective_scan_body, "WHOLE", 0)
+    inputs = make_inputs(**case)
+    model, feed = make_model(inputs, data_type)
+    add_function_bodies(model)
+    onnx.checker.check_model(model)
+    assert "Scan" in {node.op_type for function in model.functions for node in function.node}
+    y, state = open_session(model, None).run(["y", "last_state"], feed)
+    dtype = helper.tensor_dtype_to_np_dtype(data_type)
+    rounded = {n: v.astype(dtype) if n in feed and v.ndim > 2 else v for n, v in inputs.items()}
+    expected_y, expected_state = recurrence(**rounded)
+    assert error(y, expected_y) <= TYPES[data_type]
+    assert error(state, expected_state) <= 1e-5
+
+
+def test_in_blocks_any_number_of_tokens_will_do_and_the_file_does_not_grow():
+    model, _ = make_model(make_inputs(tokens=70), tokens="tokens")
+    add_function_bodies(model, max_tokens=1 << 20)
+    session = open_session(model, None)
+    for tokens in (1, 31, 32, 33, 2000):
+        inputs = make_inputs(tokens=tokens, batch=tokens % 3 + 1)
+        y, state = session.run(None, {n: v for n, v in inputs.items() if n in NAMES})
+        expected, expected_state = recurrence(**inputs)
+        assert error(y, expected) <= 1e-5 and error(state, expected_state) <= 1e-5
+    size = model.ByteSize()
+    add_function_bodies(model, max_tokens=1025)
+    assert model.ByteSize() == size
 
 
 @LIBRARIES

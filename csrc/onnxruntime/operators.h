@@ -10,6 +10,7 @@ namespace canthus::onnxruntime {
 const std::vector<Operator>& selective_scan_operators();  // one per data type
 const std::vector<Operator>& head_operators();
 const std::vector<Operator>& ssd_operators();
-const std::vector<Operator>& cuda_operators();  // the first two again, for the CUDA provider; none without CUDA
+const std::vector<Operator>&
+cuda_operators();  // the first two again, for the CUDA provider; none without CUDA
 
 }  // namespace canthus::onnxruntime

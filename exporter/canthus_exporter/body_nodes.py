@@ -12,13 +12,14 @@ END = 2**31 - 1
 
 
 class Nodes:
-    """Collects nodes; each call adds one and returns its output's name."""
+    """Collects nodes; each call adds one and returns its output's name, which begins with `prefix`."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
         self.nodes: list[onnx.NodeProto] = []
+        self._prefix = prefix
 
     def __call__(self, op_type: str, *inputs: str, output: str | None = None, **attributes: object) -> str:
-        output = output or f"{op_type}_{len(self.nodes)}"
+        output = output or f"{self._prefix}{op_type}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op_type, list(inputs), [output], **attributes))
         return output
 
@@ -56,3 +57,15 @@ def scan_by_doubling(op: Nodes, decay: str, state: str, max_tokens: int) -> str:
             tail_decay = op("Mul", tail_decay, op("Slice", decay, *before))
             decay = op("Concat", op("Slice", decay, *head), tail_decay, axis=1)
     return state
+
+
+def in_blocks(op: Nodes, values: str, tokens: str, block: int, *sizes: int) -> str:
+    """(B, L, *sizes) to (blocks, B, block, *sizes); zeros fill the last block.
+
+    Args:
+        values: name of the tensor; tokens: of L, a vector of one.
+    """
+    more = op("Mod", op("Neg", tokens), op.ints(block))
+    pads = op("Concat", op.ints(*([0] * (len(sizes) + 3))), more, op.ints(*([0] * len(sizes))), axis=0)
+    split = op("Reshape", op("Pad", values, pads), op.ints(0, -1, block, *sizes))
+    return op("Transpose", split, perm=[1, 0, *range(2, len(sizes) + 3)])

@@ -1,6 +1,7 @@
 """`canthus::SelectiveScan` written in standard ONNX operators, for runtimes without canthus's kernels.
 
-No Loop, Scan or If: every runtime's parser takes it, TensorRT's too.
+Of up to WHOLE tokens there is no Loop, Scan or If in it: every runtime's parser takes it, TensorRT's too. More are
+taken in blocks by an ONNX Scan, so that there are never the states of all tokens at a time.
 """
 
 from dataclasses import dataclass
@@ -8,11 +9,15 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto, helper
 
-from canthus_exporter.body_nodes import END, Nodes, scan_by_doubling
+from canthus_exporter.body_nodes import END, Nodes, in_blocks, scan_by_doubling
 
 DOMAIN = "canthus"
 INPUTS = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 MINIMUM_OPSET = 18
+WHOLE = 1024
+"""Tokens that a body takes at once: up to here that is as quick, and some parsers have no Scan."""
+BLOCK = 32
+"""Tokens that it takes at once where there may be more."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,6 @@ def _write(signature: Signature, opset: int, overload: str) -> onnx.FunctionProt
     if signature.delta_softplus:
         delta = op("Softplus", delta)
 
-    def per_state(x: str) -> str:  # (B, L, D) to (B, L, G, D/G, 1)
-        return op("Reshape", x, op.ints(*shape, 1))
-
     def projection(name: str, rank: int) -> str:
         if rank == 2:
             return op("Reshape", name, op.ints(*shape[2:], signature.states))
@@ -68,12 +70,12 @@ def _write(signature: Signature, opset: int, overload: str) -> onnx.FunctionProt
         return op("Unsqueeze", op("Transpose", float32(name), perm=[0, 3, 1, 2]), op.ints(3))
 
     A = op("Reshape", "A", op.ints(*shape[2:], signature.states))
-    decay = op("Exp", op("Mul", per_state(delta), A))
-    state = op("Mul", per_state(op("Mul", delta, u)), projection("B", signature.B_rank))
-    state = scan_by_doubling(op, decay, state, signature.max_tokens)
-
-    y = op("ReduceSum", op("Mul", state, projection("C", signature.C_rank)), op.ints(4), keepdims=0)
-    y = op("Reshape", y, op.ints(0, 0, signature.channels))
+    added = op("Mul", delta, u)
+    B, C = projection("B", signature.B_rank), projection("C", signature.C_rank)
+    if signature.max_tokens <= WHOLE:
+        y, last = _read_out(op, signature, delta, added, A, B, C, None)
+    else:
+        y, last = _in_blocks(op, signature, delta, added, A, B, C)
     if signature.has_D:
         y = op("Add", y, op("Mul", u, "D"))
     y = op("Transpose", y, **channels_last)
@@ -86,7 +88,6 @@ def _write(signature: Signature, opset: int, overload: str) -> onnx.FunctionProt
         op("Cast", y, to=signature.data_type, output="y")
     outputs = ["y"]
     if signature.has_last_state:
-        last = op("Slice", state, op.ints(-1), op.ints(END), op.ints(1))
         op("Reshape", last, op.ints(0, signature.channels, signature.states), output="last_state")
         outputs.append("last_state")
     return helper.make_function(
@@ -99,3 +100,67 @@ def _write(signature: Signature, opset: int, overload: str) -> onnx.FunctionProt
         attribute_protos=[helper.make_attribute("delta_softplus", 0)],
         overload=overload,
     )
+
+
+def _read_out(
+    op: Nodes, signature: Signature, delta: str, added: str, A: str, B: str, C: str, before: str | None
+) -> tuple[str, str]:
+    """y (B, L, D), without D's part, and the last state (B, 1, G, D/G, N).
+
+    Args:
+        delta, added: (B, L, D), and that times u.
+        A: (G, D/G, N).
+        B, C: the same, or (B, L, G, 1, N).
+        before: the state before all tokens, of the last one's shape; None for zero.
+    """
+    per_state = op.ints(0, 0, signature.groups, signature.channels // signature.groups, 1)
+    decay = op("Exp", op("Mul", op("Reshape", delta, per_state), A))
+    state = op("Mul", op("Reshape", added, per_state), B)
+    if before is not None:
+        zero, one, end = op.ints(0), op.ints(1), op.ints(END)
+        carried = op("Mul", op("Slice", decay, zero, one, one), before)
+        first = op("Add", op("Slice", state, zero, one, one), carried)
+        state = op("Concat", first, op("Slice", state, one, end, one), axis=1)
+    tokens = signature.max_tokens if before is None else BLOCK
+    state = scan_by_doubling(op, decay, state, tokens)
+    y = op("ReduceSum", op("Mul", state, C), op.ints(4), keepdims=0)
+    last = op("Slice", state, op.ints(-1), op.ints(END), op.ints(1))
+    return op("Reshape", y, op.ints(0, 0, signature.channels)), last
+
+
+def _in_blocks(op: Nodes, signature: Signature, delta: str, added: str, A: str, B: str, C: str) -> tuple[str, str]:
+    """As `_read_out`, BLOCK tokens after the other."""
+    channels, per_group = signature.channels, signature.channels // signature.groups
+    tokens = op("Slice", op("Shape", delta), op.ints(1), op.ints(2))
+    of_token = (signature.groups, 1, signature.states)
+    scanned = {
+        "delta": in_blocks(op, delta, tokens, BLOCK, channels),
+        "added": in_blocks(op, added, tokens, BLOCK, channels),
+    }
+    scanned |= {
+        name: in_blocks(op, values, tokens, BLOCK, *of_token)
+        for name, values, rank in (("B", B, signature.B_rank), ("C", C, signature.C_rank))
+        if rank > 2
+    }
+    inner = Nodes("block_")
+    given = {name: f"block_{name}" for name in ("before", *scanned)}
+    y, last = _read_out(
+        inner,
+        signature,
+        *(given["delta"], given["added"], A, given.get("B", B), given.get("C", C), given["before"]),
+    )
+    body = helper.make_graph(
+        inner.nodes,
+        "block",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in given.values()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (last, y)],
+    )
+    batch = op("Slice", op("Shape", delta), op.ints(0), op.ints(1))
+    shape = op("Concat", batch, op.ints(1, signature.groups, per_group, signature.states), axis=0)
+    nothing = op("ConstantOfShape", shape)
+    blocks, last = "blocks_of_y", "state_behind_all"
+    op.nodes.append(
+        helper.make_node("Scan", [nothing, *scanned.values()], [last, blocks], body=body, num_scan_inputs=len(scanned))
+    )
+    y = op("Reshape", op("Transpose", blocks, perm=[1, 0, 2, 3]), op.ints(0, -1, channels))
+    return op("Slice", y, op.ints(0), tokens, op.ints(1)), last

@@ -16,6 +16,7 @@ from torch import nn
 from canthus.errors import ExportError
 from canthus_exporter.capture import capture, quiet
 from canthus_exporter.cause import explain
+from canthus_exporter.einsum import einsum
 from canthus_exporter.free_axes import asked, name_axes
 
 OPSET = 20
@@ -52,7 +53,11 @@ def torch_to_onnx(
                 opset_version=OPSET,
                 input_names=input_names,
                 output_names=output_names,
-                custom_translation_table={torch.ops.aten.sort.stable: _sort, **translations},
+                custom_translation_table={
+                    torch.ops.aten.sort.stable: _sort,
+                    torch.ops.aten.einsum.default: einsum,
+                    **translations,
+                },
                 verbose=False,
             )
         except Exception as error:  # PyTorch's have no base of their own

@@ -9,7 +9,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from canthus_exporter.cause import is_users, line_of
-from canthus_exporter.ssd_body import BLOCK
+from canthus_exporter.selective_scan_body import BLOCK as SCAN_BLOCK
+from canthus_exporter.selective_scan_body import WHOLE
+from canthus_exporter.ssd_body import BLOCK as SSD_BLOCK
 
 _FEWEST = 8
 """Steps that make a loop over tokens; over directions or heads there are fewer."""
@@ -22,8 +24,8 @@ class Watch(TorchDispatchMode):
 
     Attributes:
         scans: how many there were.
-        most_states: of all tokens of the largest one: batch, channels, tokens and states multiplied. Mamba-2's, whose
-            body takes tokens in blocks, counts as what that needs.
+        most_states: numbers that the body of the largest one has to keep at a time, for all states of all tokens that
+            it takes at once.
         loop: where the longest loop is, and how many steps it has; None without one.
     """
 
@@ -36,11 +38,14 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.canthus.selective_scan.default:
             self.scans += 1
-            self.most_states = max(self.most_states, args[0].numel() * args[2].shape[1])
+            u, states = args[0], args[2].shape[1]
+            at_once = u.shape[2] if u.shape[2] <= WHOLE else SCAN_BLOCK
+            self.most_states = max(self.most_states, u.shape[0] * u.shape[1] * at_once * states + u.numel())
         elif func is torch.ops.canthus.ssd.default:
             self.scans += 1
             x, dt, B = args[0], args[1], args[3]
-            self.most_states = max(self.most_states, x.numel() * -(-B.shape[3] // BLOCK) + dt.numel() * BLOCK)
+            of_blocks = x.numel() * -(-B.shape[3] // SSD_BLOCK)
+            self.most_states = max(self.most_states, of_blocks + dt.numel() * SSD_BLOCK)
         elif func is torch.ops.aten.select.int and args[1] % args[0].dim():
             self._select(args[0].shape[args[1]], args[2])
         elif func is torch.ops.aten.unbind.int and len(args) > 1 and args[1] % args[0].dim():
