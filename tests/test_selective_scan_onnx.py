@@ -109,7 +109,7 @@ def test_in_blocks_any_number_of_tokens_will_do_and_the_file_does_not_grow():
         expected, expected_state = recurrence(**inputs)
         assert error(y, expected) <= 1e-5 and error(state, expected_state) <= 1e-5
     size = model.ByteSize()
-    add_function_bodies(model, max_tokens=1025)
+    add_function_bodies(model, max_tokens=513)
     assert model.ByteSize() == size
 
 

@@ -17,12 +17,46 @@ struct Coefficients {
   Vector of(std::int64_t n, int, std::false_type) const { return load(data + n * wide_unit); }
 };
 
+// Fetches parts of many rows into the cache, some cache lines whenever it is told to: they are short and far
+// apart, so no processor sees by itself what will be next, and all at once are more than one can wait for.
+class Fetch {
+ public:
+  Fetch() = default;
+  void add(const void* first, std::int64_t by_row, std::int64_t rows, std::int64_t bytes) {
+    if (!first || rows <= 0) return;
+    parts_[count_++] = {static_cast<const char*>(first), by_row, rows, (bytes + line - 1) / line};
+    left_ += rows * parts_[count_ - 1].lines;
+  }
+  std::int64_t left() const { return left_; }
+  void some(std::int64_t lines) {
+    for (std::int64_t i = 0; i < lines && left_ > 0; ++i, --left_) {
+      const Part& part = parts_[part_];
+      __builtin_prefetch(part.first + row_ * part.by_row + line_ * line, 0, 2);
+      if (++line_ < part.lines) continue;
+      line_ = 0;
+      if (++row_ < part.rows) continue;
+      row_ = 0;
+      ++part_;
+    }
+  }
+
+ private:
+  static constexpr std::int64_t line = 64;
+  struct Part {
+    const char* first;
+    std::int64_t by_row, rows, lines;
+  };
+  Part parts_[6];
+  std::int64_t count_ = 0, part_ = 0, row_ = 0, line_ = 0, left_ = 0;
+};
+
 // Advances `together` states of `lanes` channels over all tokens of the block, and adds their part to y. All
 // is given from the first of these channels, and rates and states from the first of these states. `small`
 // says that all exponents are.
 template <int together, bool small, class BVaries, class CVaries>
 static void scan_channels(const float* decay_rates, float* states, Coefficients B, Coefficients C,
-                          std::int64_t first, WideBlock& block, int channel, int count) {
+                          std::int64_t first, WideBlock& block, int channel, int count, Fetch& fetch,
+                          std::int64_t lines) {
   constexpr int step = together < at_once ? together : at_once;
   Vector rates[together], h[together];
   for (int k = 0; k < together; ++k) {
@@ -48,6 +82,7 @@ static void scan_channels(const float* decay_rates, float* states, Coefficients 
       }
     }
     store(block.y + t * wide_unit + channel, y);
+    fetch.some(lines);
   }
   for (int k = 0; k < together; ++k) store(states + k * wide_unit, h[k]);
 }
@@ -70,6 +105,7 @@ struct WideRows {
   int channels, count;               // of tokens
   const T *u, *delta, *z;            // z is null where there is none
   T* y;
+  const T *B, *C;  // (states, tokens), null where they don't vary
   std::int64_t stride;
 };
 
@@ -81,6 +117,7 @@ static WideRows<T> rows_of(const Inputs& in, const Outputs& out, std::int64_t un
   const std::int64_t first = group * group_channels(sizes) + unit % parts * wide_unit;
   const std::int64_t channels = (group + 1) * group_channels(sizes) - first, count = sizes.tokens - begin;
   const std::int64_t at = (batch * sizes.channels + first) * sizes.tokens + begin;
+  const std::int64_t of_states = (batch * sizes.groups + group) * sizes.states * sizes.tokens + begin;
   return {batch,
           group,
           first,
@@ -90,18 +127,19 @@ static WideRows<T> rows_of(const Inputs& in, const Outputs& out, std::int64_t un
           static_cast<const T*>(in.delta) + at,
           in.z ? static_cast<const T*>(in.z) + at : nullptr,
           static_cast<T*>(out.y) + at,
+          in.B.varies ? static_cast<const T*>(in.B.data) + of_states : nullptr,
+          in.C.varies ? static_cast<const T*>(in.C.data) + of_states : nullptr,
           sizes.tokens};
 }
 
-// Fetches rows `begin` to `end` of a block that comes later into the cache: they are many and short, so no
-// processor sees by itself what will be next.
 template <class T>
-static void fetch(const WideRows<T>& rows, std::int64_t begin, std::int64_t end) {
-  constexpr std::int64_t cache_line = 64 / sizeof(T);
-  for (std::int64_t k = begin; k < end && k < rows.channels; ++k)
-    for (const T* of : {rows.u, rows.delta, rows.z, static_cast<const T*>(rows.y)})
-      for (std::int64_t t = 0; of && t < rows.count; t += cache_line)
-        __builtin_prefetch(of + k * rows.stride + t, 0, 2);
+static Fetch fetch_of(const WideRows<T>& rows, std::int64_t states) {
+  Fetch fetch;
+  const std::int64_t by_row = rows.stride * sizeof(T), bytes = rows.count * sizeof(T);
+  for (const T* of : {rows.u, rows.delta, rows.z, static_cast<const T*>(rows.y)})
+    fetch.add(of, by_row, rows.channels, bytes);
+  for (const T* of : {rows.B, rows.C}) fetch.add(of, by_row, states, bytes);
+  return fetch;
 }
 
 // Scans a block, and meanwhile fetches the one after it, if any.
@@ -109,6 +147,9 @@ template <class BVaries, class CVaries, class T>
 static void scan_channels_all(const float* rates, float* states, std::int64_t count_states, Coefficients B,
                               Coefficients C, WideBlock& block, int count, const WideRows<T>* next) {
   constexpr int together = lanes == 16 ? 8 : 4;
+  Fetch fetch = next ? fetch_of(*next, count_states) : Fetch();
+  const std::int64_t scans = wide_unit / lanes * (count_states / together + count_states % together);
+  const std::int64_t lines = (fetch.left() + scans * count - 1) / (scans * count);
   for (int channel = 0; channel < wide_unit; channel += lanes) {
     const auto own = [&](Coefficients of, bool varies) {
       return Coefficients{varies ? of.data : of.data + channel};
@@ -118,15 +159,14 @@ static void scan_channels_all(const float* rates, float* states, std::int64_t co
     std::int64_t n = 0;
     const auto at = [&] { return n * wide_unit + channel; };
     for (; n + together <= count_states; n += together) {
-      if (next)
-        fetch(*next, channel + n * lanes / count_states, channel + (n + together) * lanes / count_states);
       const bool small = are_small(largest(rates + at(), together) * most_delta);
       const auto scan = small ? scan_channels<together, true, BVaries, CVaries>
                               : scan_channels<together, false, BVaries, CVaries>;
-      scan(rates + at(), states + at(), b, c, n, block, channel, count);
+      scan(rates + at(), states + at(), b, c, n, block, channel, count, fetch, lines);
     }
     for (; n < count_states; ++n)
-      scan_channels<1, false, BVaries, CVaries>(rates + at(), states + at(), b, c, n, block, channel, count);
+      scan_channels<1, false, BVaries, CVaries>(rates + at(), states + at(), b, c, n, block, channel, count,
+                                                fetch, lines);
   }
 }
 
@@ -224,14 +264,12 @@ static bool forward_wide(const Inputs& in, const Outputs& out, std::int64_t unit
   for (std::int64_t begin = 0; begin < sizes.tokens; begin += block_tokens) {
     const WideRows<T> rows = rows_of<T>(in, out, unit, begin);
     const int count = rows.count;
-    const auto varying = [&](const void* data, float* to) {
-      const T* from =
-          static_cast<const T*>(data) + (batch * sizes.groups + group) * sizes.states * sizes.tokens + begin;
+    const auto varying = [&](const T* from, float* to) {
       for (std::int64_t n = 0; n < sizes.states; ++n)
         load_tokens(from + n * sizes.tokens, count, to + n * block_tokens);
     };
-    if (in.B.varies) varying(in.B.data, varying_b);
-    if (in.C.varies) varying(in.C.data, varying_c);
+    if (rows.B) varying(rows.B, varying_b);
+    if (rows.C) varying(rows.C, varying_c);
     for_each_tile(rows, [&](auto whole, int channel, int t) {
       load_tile<decltype(whole)::value>(in, rows, bias, channel, t, block);
     });

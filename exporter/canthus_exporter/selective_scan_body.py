@@ -14,7 +14,7 @@ from canthus_exporter.body_nodes import END, Nodes, in_blocks, scan_by_doubling
 DOMAIN = "canthus"
 INPUTS = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 MINIMUM_OPSET = 18
-WHOLE = 1024
+WHOLE = 512
 """Tokens that a body takes at once: up to here that is as quick, and some parsers have no Scan."""
 BLOCK = 32
 """Tokens that it takes at once where there may be more."""

@@ -56,7 +56,7 @@ def find_scan_body(node: onnx.NodeProto, types: Types, max_tokens: int | None = 
     if len(groups) > 1 or channels % min(groups):
         raise node_error(node, f"B and C need equally many groups, dividing {channels} channels; shapes {B} and {C}")
     if tokens < 0 and max_tokens is None:
-        raise node_error(node, "its number of tokens is dynamic: give max_tokens to add_function_bodies")
+        raise node_error(node, "its number of tokens is dynamic: give max_tokens, the most that will come")
     softplus = any(a.name == "delta_softplus" and a.i for a in node.attribute)
     return Signature(
         data_type=data_type,

@@ -96,7 +96,7 @@ def find_ssd_body(node: onnx.NodeProto, types: Types, max_tokens: int | None = N
     if heads % groups:
         raise node_error(node, f"its {groups} groups don't divide its {heads} heads")
     if tokens < 0 and max_tokens is None:
-        raise node_error(node, "its number of tokens is dynamic: give max_tokens to add_function_bodies")
+        raise node_error(node, "its number of tokens is dynamic: give max_tokens, the most that will come")
     return SsdSignature(
         heads=heads,
         head_size=head_size,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import nn
 
 from canthus.errors import ExportError
@@ -20,6 +21,7 @@ from canthus_exporter.mamba.places import Also
 from canthus_exporter.mamba.values import bfloat16_error, copied, tensors_in
 from canthus_exporter.mamba.verify import verify
 from canthus_exporter.trace import trace
+from canthus_model.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def export(
     max_tokens: int | None = None,
     also: Also = (),
     tolerance: float = 1e-4,
+    steps: Steps | None = None,
 ) -> Exported:
     """Export a network that calls `mamba_ssm`'s functions, or some shaped like them, as one portable ONNX file.
 
@@ -74,6 +77,7 @@ def export(
         also: scans of your own, as `drop_in` takes them.
         tolerance: largest difference from PyTorch allowed, relative to an output's largest magnitude. A larger one is
             allowed if the file is at most twice as far from float64 as PyTorch itself is.
+        steps: says what is being done; nothing does if it is None.
 
     Raises:
         ExportError: it can't be exported, it computes something else, or the file can't be written.
@@ -81,24 +85,30 @@ def export(
     path = Path(path)
     _check(module, args, path)
     axes = asked(module, args, dynamic_shapes) if dynamic_shapes else [{} for _ in tensors_in(args)]
-    expected = answer(module, args, also)
-    with drop_in(also):
+    steps = steps or Steps(Console(quiet=True))
+    with steps.step("run") as step:
+        expected = answer(module, args, also)
+        step.result(f"PyTorch computes it here; outputs {', '.join(str(array.shape) for array in expected.outputs)}")
+    with steps.step("trace") as step, drop_in(also):
         try:
             model = trace(module, copied(args), input_names, output_names, dynamic_shapes, max_tokens)
         except ExportError as error:
             raise ExportError(f"{path.name}: {error}") from error
+        step.result(f"{len(model.graph.node)} nodes, opset {model.opset_import[0].version}")
     inputs, outputs = ([value.name for value in values] for values in (model.graph.input, model.graph.output))
     if len(outputs) != len(expected.outputs):
         returned = len(expected.outputs)
         raise ExportError(f"{path.name}: {returned} tensors are returned and the graph has {len(outputs)} outputs")
     check_free(model, axes)
     scans = sum(node.op_type in ("SelectiveScan", "Ssd") for node in model.graph.node)
-    with written(model, path) as partial:
+    with written(model, path) as partial, steps.step("verify") as step:
         del model
         difference = verify(module, expected, partial, also, max_tokens, tolerance)
         for resized in answers_in_other_sizes(module, args, axes, also) if any(axes) else ():
             other = verify(module, resized, partial, also, max_tokens, tolerance)
             difference = {way: max(value, other[way]) for way, value in difference.items()}
+        told = ", ".join(f"{value:.1e} {way}" for way, value in difference.items())
+        step.result(f"largest difference from PyTorch, of an output's magnitude: {told}")
     return Exported(path, tuple(inputs), tuple(outputs), scans, difference)
 
 
