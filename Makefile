@@ -3,6 +3,7 @@
 # make demo-paper   a network of the paper's size        make checkpoint   train the demo's network again
 # make sanitize   the tests of the C++ code, watched for wrong addresses, undefined behaviour and races
 # make test-arm64   the tests of what runs on a device, as on 64-bit Arm, under emulation
+# make docs   the site of docs/, into build/site; dead links and missing names fail
 # make wheels   wheels for x86-64 and 64-bit Arm, each installed and run; an sdist
 PYTHON ?= python3
 VENV := .venv
@@ -11,37 +12,50 @@ WHEEL_PYTHONS ?= cp310 cp311 cp312 cp313
 CUDA_COMPILER := nvidia-cuda-nvcc nvidia-cuda-cccl nvidia-cuda-cuobjdump
 NATIVE := CMakeLists.txt $(shell find csrc -type f)
 
-.PHONY: install demo demo-paper checkpoint test sanitize test-arm64 wheels lint format clean
+.PHONY: install demo demo-paper checkpoint test sanitize test-arm64 wheels lint format docs clean
 
 # torch is asked for by exact version, first, so that a CPU build present on the machine is taken.
-# nvcc comes along, so that the CUDA kernels are built; CUDACXX=/path/to/nvcc takes another.
-$(VENV)/tools: constraints.txt
+$(VENV)/base: constraints.txt
+	@echo "set-up, 1: a virtual environment in $(VENV), with PyTorch"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  scikit-build-core pybind11 cmake ninja numpy $(patsubst %,'%; sys_platform == "linux"',$(CUDA_COMPILER))
-	$(BIN)/python -m pip install --quiet torch==2.13.0
-	touch $@
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt scikit-build-core pybind11 cmake ninja numpy
+	@$(BIN)/python -m pip install --quiet torch==2.13.0
+	@touch $@
 
-$(VENV)/installed: $(VENV)/tools pyproject.toml $(NATIVE)
-	CUDACXX="$${CUDACXX-$$(echo $(CURDIR)/$(VENV)/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)}" \
+# nvcc comes along, so that the CUDA kernels are built; CUDACXX=/path/to/nvcc takes another.
+$(VENV)/installed: $(VENV)/base pyproject.toml $(NATIVE)
+	@echo "set-up, 2: canthus's kernels, for this machine and for GPUs, and what its tests use; two minutes or more"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  $(patsubst %,'%; sys_platform == "linux"',$(CUDA_COMPILER))
+	@CUDACXX="$${CUDACXX-$$(echo $(CURDIR)/$(VENV)/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)}" \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
 	  --editable '.[cpu,openvino,tensorrt-rtx,camera,see,export,train,test]'
-	touch $@
+	@touch $@
 
 install: $(VENV)/installed
 
+# As much as the demo uses: no kernels for GPUs, no TensorRT.
+$(VENV)/demo: $(VENV)/base pyproject.toml $(NATIVE)
+	@echo "set-up, 2: canthus's kernels, and what the demo uses; a minute or more"
+	@CUDACXX=none $(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+	  --editable '.[cpu,camera,see,export]'
+	@touch $@
+
+FOR_DEMO := $(if $(wildcard $(VENV)/installed),$(VENV)/installed,$(VENV)/demo)
+
 # The checkpoint is the small network, trained on synthetic volunteers of whom the recording shows none.
-demo: install
+demo: $(FOR_DEMO)
 	mkdir -p demo
 	$(BIN)/canthus export examples/small.pth -o demo/eye.canthus
 	$(BIN)/canthus inspect demo/eye.canthus
 	$(BIN)/canthus verify demo/eye.canthus
 	$(BIN)/canthus synthesize demo/eye.aedat4 --seconds 20 --preview demo/eye.png
-	$(BIN)/canthus run demo/eye.canthus demo/eye.aedat4
-	@echo "Compare with what the recording shows, above. demo/eye.png has pictures of it."
+	$(BIN)/canthus run demo/eye.canthus demo/eye.aedat4 --changes
+	@echo "Compare with what the recording shows, above. demo/eye.png has pictures of it. To watch it on a page:"
+	@echo "  $(BIN)/canthus monitor demo/eye.canthus demo/eye.aedat4"
 
 # The weights are random: there is no public trained checkpoint. Sizes, parity and times are real.
-demo-paper: install
+demo-paper: $(FOR_DEMO)
 	mkdir -p demo
 	$(BIN)/python tests/data/weights.py demo/untrained.pth
 	$(BIN)/canthus export demo/untrained.pth --annotation examples/emotion.json -o demo/untrained.canthus
@@ -88,6 +102,14 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	find csrc -type f -print0 | xargs -0 $(BIN)/clang-format -i
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt mkdocs-material mkdocstrings-python
+	touch $@
+
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 clean:
 	rm -rf $(VENV) build demo dist

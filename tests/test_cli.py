@@ -53,6 +53,22 @@ def test_run_on_a_recording(small_bundle, recording, capsys):
     assert summary.startswith("18 expressions; frame to answer p50")
 
 
+def test_run_tells_changes_and_one_answer_a_second(small_bundle, recording, capsys):
+    assert main(["run", str(small_bundle), str(recording), "--json"]) == 0
+    every = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main(["run", str(small_bundle), str(recording), "--json", "--changes"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert 1 <= len(told) < len(every) and told[0]["time_us"] == every[0]["time_us"]
+    last, expected = None, []
+    for one in every:
+        if last is None or one["steady"] != last["steady"] or one["time_us"] - last["time_us"] >= 1_000_000:
+            expected.append(one["time_us"])
+            last = one
+    assert [one["time_us"] for one in told] == expected
+    with pytest.raises(SystemExit):
+        main(["run", str(small_bundle), str(recording), "--changes", "--episodes"])
+
+
 def test_run_for_machines(small_bundle, recording, capsys):
     assert main(["run", str(small_bundle), str(recording), "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -20,6 +20,7 @@ LEFT_OUT = {
     "test_confidence.py": TORCH,
     "test_cuda_kernels.py": BUILDS,
     "test_demo_checkpoint.py": TORCH,
+    "test_docs.py": BUILDS,
     "test_einsum.py": TORCH,
     "test_evaluate.py": TORCH,
     "test_eye_check.py": TORCH,

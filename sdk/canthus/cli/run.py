@@ -37,7 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_camera_options(parser)
     parser.add_argument("--json", action="store_true", help="for machines: one JSON object per line")
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--changes",
+        action="store_true",
+        help="not every answer, but those with which what is steady changes, and else one a second",
+    )
+    which.add_argument(
         "--episodes",
         action="store_true",
         help="not every answer, but when an expression began and when it ended, by the sensor's clock",
@@ -48,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     view = view_of(arguments)
     engine = canthus.load(arguments.bundle, arguments.backend, arguments.threads)
-    latencies = []
+    latencies, told_last = [], None
     with canthus.open(arguments.source, camera=arguments.camera, view=view) as source:
         tell_backend(engine)
         if camera := getattr(source, "camera", None):
@@ -58,10 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
             with closing(watching):
                 for expression in watching:
                     latencies.append(expression.latency_us)
-                    if not arguments.episodes:
-                        print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
-                    else:
+                    if arguments.episodes:
                         _print_episodes(watching, arguments)
+                    elif not arguments.changes or _tells_more(expression, told_last):
+                        print(_as_json(expression) if arguments.json else _as_line(expression), flush=True)
+                        told_last = expression
                 if arguments.episodes:
                     _print_episodes(watching, arguments)
         finally:
@@ -71,6 +78,15 @@ def run(arguments: argparse.Namespace) -> int:
     if not latencies:
         raise SourceError(f"{arguments.source}: no expressions: {watching.why_no_answers}")
     return 0
+
+
+def _tells_more(expression: Expression, last: Expression | None) -> bool:
+    """Whether an answer is another than the last that was told, or a second later."""
+    return (
+        last is None
+        or (expression.steady, expression.unsure) != (last.steady, last.unsure)
+        or not 0 <= expression.time_us - last.time_us < 1_000_000
+    )
 
 
 def _as_ledger(health: Health, *, every: bool) -> str:
