@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
-tests="tests/test_selective_scan.py tests/test_head.py tests/test_events.py tests/test_events_insert.py tests/test_resize.py"
+tests="tests/test_selective_scan.py tests/test_ssd.py tests/test_head.py tests/test_events.py tests/test_events_insert.py tests/test_resize.py"
 export OPENBLAS_NUM_THREADS=1  # numpy's own threads are not watched, so they would seem to race
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/sanitize_thread.supp"
 
@@ -32,5 +32,5 @@ if [ -f "$headers/cuda_runtime.h" ]; then
   cuda_tests=tests/test_cuda_kernels.py
 fi
 
-run address,undefined libasan.so "$tests tests/test_selective_scan_onnx.py tests/test_head_onnx.py ${cuda_tests:-}"
+run address,undefined libasan.so "$tests tests/test_selective_scan_onnx.py tests/test_ssd_onnx.py tests/test_head_onnx.py ${cuda_tests:-}"
 run thread libtsan.so "$tests"  # ONNX Runtime's own threads aren't watched, so it would see races where there are none

@@ -1,6 +1,7 @@
 """The examples run as they stand."""
 
 import asyncio
+import dataclasses
 import importlib.util
 import json
 import re
@@ -64,3 +65,47 @@ def test_a_session_is_written_down_if_the_wearer_agrees(small_bundle, recording,
     written = [json.loads(line) for line in path.read_text().splitlines()]
     assert len([one for one in written if "steady" in one]) == 18
     assert [file.name for file in tmp_path.iterdir()] == ["session.jsonl"]
+
+
+def test_what_int8_costs_as_a_picture(small_bundle, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    from bundles import written
+    from canthus.calibration import Calibration, Cost
+    from canthus.manifest import MEMBERS
+
+    costs = {
+        "normal": Cost(40, 99.5, 1e-4, 1e-2, 80.0, 79.5, 81.0, 80.5, 97.0, 99.9, 0.1, 40, 4),
+        "Low": Cost(40, 95.0, 1e-3, 1e-1, 70.0, 68.0, 71.0, 69.0),
+    }
+    bundle = canthus.read_bundle(small_bundle)
+    calibration = Calibration("entropy", {"normal": 4}, "", 100, {"one": "rounds"}, (), costs)
+    manifest = dataclasses.replace(bundle.manifest, calibration=calibration)
+    path = written(manifest, {name: bundle.read(name) for name in MEMBERS}, tmp_path / "eye8.canthus")
+    example = load("int8_by_lighting")
+    example.main(str(path), str(tmp_path / "int8.png"))
+    assert capsys.readouterr().out.endswith("int8.png: normal 99.5 %, Low 95.0 %\n")
+    assert (tmp_path / "int8.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit, match="isn't in INT8, or nothing was measured"):
+        example.main(str(small_bundle), str(tmp_path / "none.png"))
+
+
+def test_a_mamba_of_ones_own(tmp_path, capsys):
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    load("own_mamba").main(str(tmp_path / "network.onnx"), str(tmp_path / "mamba.png"), longest=64)
+    assert "network.onnx: 2 scans" in capsys.readouterr().out
+    assert (tmp_path / "mamba.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_from_data_to_a_bundle(tmp_path, capfd):
+    pytest.importorskip("torch")
+    pytest.importorskip("lightning")
+    from see_folder import make_see
+
+    see = make_see(tmp_path / "SEE", sequences=28, frames=14)
+    load("data_to_bundle").main(see, tmp_path / "out", epochs=1, held_back=7)
+    page = (tmp_path / "out" / "page.html").read_text()
+    assert canthus.load(tmp_path / "out" / "eye.canthus").labels and "run/curves.png" in page
+    for picture in re.findall(r"src='([^']+)'", page):
+        assert (tmp_path / "out" / picture).is_file(), picture
+    assert f"{page.count('<img')} pictures" in capfd.readouterr().out
