@@ -15,8 +15,8 @@ float* scratch(Scratch which, std::size_t floats) {
   };
   static thread_local Block blocks[2];
   Block& block = blocks[static_cast<std::size_t>(which)];
-  if (floats > block.size) {
-    const std::size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
+  if (!block.memory || floats > block.size) {
+    const std::size_t bytes = floats == 0 ? 64 : (floats * sizeof(float) + 63) / 64 * 64;
     block.size = 0;
     block.memory.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
     if (block.memory) block.size = bytes / sizeof(float);

@@ -81,6 +81,12 @@ def test_what_is_no_product_stays(equation):
     assert near(model, tensors, equation)
 
 
+def test_a_single_number_along_what_is_summed_goes_for_all():
+    equation, tensors = "bij,bjk->bik", [torch.randn(2, 3, 4), torch.randn(2, 1, 5)]
+    model = torch_to_onnx(Network(equation).eval(), tensors, None, None, None, {})
+    assert near(model, tensors, equation)
+
+
 def test_other_notations():
     for equation in ("...d,dn->...n", "bd,dn"):
         tensors = [torch.randn(2, 4), torch.randn(4, 5)]

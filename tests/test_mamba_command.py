@@ -2,11 +2,14 @@
 
 import re
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
 from canthus.cli import main
+from canthus.operators import library_path
 from canthus_exporter.mamba.speed import Speed, measure
 
 NETWORK = """
@@ -31,6 +34,20 @@ class Masked(torch.nn.Module):
 
 def masked():
     return Masked(), torch.randn(4, 300, 300)
+
+class Image(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mixer = Mamba(4, d_state=4)
+
+    def forward(self, x):
+        return self.mixer(x.flatten(2).transpose(1, 2))
+
+def image():
+    return Image(), (torch.randn(1, 4, 6, 6),)
+
+def leaves():
+    raise SystemExit(0)
 
 def fails():
     return undefined_name
@@ -83,7 +100,7 @@ def test_weights_come_from_a_file(file, tmp_path, capsys, monkeypatch):
     network = Network()
     for name in ("plain.pth", "nested.pth"):
         state = network.state_dict()
-        torch.save({"epoch": 3, "model": state} if name == "nested.pth" else state, tmp_path / name)
+        torch.save({"loss": torch.ones(1), "model": state} if name == "nested.pth" else state, tmp_path / name)
         path = tmp_path / "network.onnx"
         assert main(["mamba", f"{file}:build", "--weights", str(tmp_path / name), "-o", str(path)]) == 0
         held = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
@@ -93,10 +110,12 @@ def test_weights_come_from_a_file(file, tmp_path, capsys, monkeypatch):
     torch.save({"epoch": 3}, tmp_path / "other.pth")
     (tmp_path / "text.pth").write_text("no weights")
     torch.save({"other": torch.ones(2)}, tmp_path / "wrong.pth")
+    torch.save({0: torch.ones(2)}, tmp_path / "numbered.pth")
     capsys.readouterr()
     for name, message in (
         ("other.pth", "holds no state of a network; save network.state_dict()"),
         ("text.pth", "can't be read as weights"),
+        ("numbered.pth", "holds no state of a network"),
         ("wrong.pth", "isn't the state of this network: Missing key(s)"),
         ("absent.pth", "can't be read as weights"),
     ):
@@ -112,9 +131,32 @@ def test_what_has_no_scan_and_is_slow_is_told(file, tmp_path, capsys):
     assert "there is no scan in the network; if it has one of its own, name its function with --also" in err
 
 
+def test_as_many_tokens_as_axes_allow(file, tmp_path, capsys):
+    """Of a scan whose tokens are two axes' places: what the axes allow, not what one does."""
+    path = tmp_path / "network.onnx"
+    assert main(["mamba", f"{file}:image", "-o", str(path), "--free", "0:2=h:40", "--free", "0:3=w:40"]) == 0
+    assert re.search(r"SelectiveScan: u \(1, 8, (h\*w|w\*h)\)", told(capsys)[1])
+    x = np.random.default_rng(0).standard_normal((1, 4, 33, 35)).astype(np.float32)
+    outputs = []
+    for with_library in (True, False):
+        options = onnxruntime.SessionOptions()
+        if with_library:
+            options.register_custom_ops_library(str(library_path()))
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        outputs.append(session.run(None, {session.get_inputs()[0].name: x})[0])
+    np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(outputs[0]).max())
+
+
 @pytest.mark.parametrize(
     "function, options, message",
     [
+        ("leaves", [], r"my_network\.py:leaves fails: 0"),
+        (
+            "build",
+            ["--free", "0:0=batch:8", "--free", "0:1=tokens"],
+            r"how large tokens may be: --free INPUT:AXIS=tokens",
+        ),
+        ("build", ["--free", "0:0=n:8", "--free", "0:1=n:9"], r"--free: 'n' is 8 at most, and 9; say one"),
         ("fails", [], r"my_network\.py:fails fails: name 'undefined_name' is not defined \(\S+:\d+: return undefined"),
         ("number", [], r"my_network\.py:number returns a int; let it return the network and a tuple of inputs"),
         ("constant", [], r"my_network\.py: there is no function 'constant' in it"),
@@ -137,6 +179,7 @@ def test_what_is_wrong_is_said(function, options, message, file, tmp_path, capsy
     [
         (["my_network.txt:build"], "isn't FILE.py:FUNCTION"),
         (["my_network.py"], "isn't FILE.py:FUNCTION"),
+        (["my_network.py:build", "--free", "0:0=batch:0"], "MOST is 2 or more"),
         (["my_network.py:build", "--free", "x=tokens"], "isn't INPUT:AXIS=NAME or INPUT:AXIS=NAME:MOST"),
     ],
 )

@@ -55,6 +55,8 @@ def test_what_comes_around_the_scan(by_channel):
     expected, last = ssd_reference(*(t.double() for t in (x, steps, A, B_, C, before)))
     expected = (expected + x * (D if by_channel else D[:, None])) * F.silu(z)
     assert close(y, expected.float()) and close(state, last.float())
+    signed = heads.mamba_chunk_scan_combined(x, dt, A, B_, C, 16)  # mamba_ssm's kernel bounds dt by 0
+    assert close(signed, ssd_reference(x, dt.clamp(min=0), A, B_, C, None)[0])
     plain = heads.mamba_chunk_scan_combined(x, dt.abs(), A, B_, C, 16)
     assert close(plain, ssd_reference(x, dt.abs(), A, B_, C, None)[0])
     assert torch.equal(heads.mamba_chunk_scan(x, dt.abs(), A, B_, C, 16), plain)
@@ -172,6 +174,10 @@ def test_the_simple_block_has_states_to_begin_from(tmp_path):
         (lambda: Mamba2(16, nslices=5), r"Mamba2: canthus doesn't know the argument nslices; put the fork"),
         (lambda: Mamba2(16, process_group=1), r"Mamba2: canthus doesn't know the argument process_group"),
         (lambda: Mamba2Simple(16, 4, d_ssm=8), r"Mamba2Simple: canthus doesn't know the argument d_ssm"),
+        (
+            lambda: Mamba2Simple(16, headdim=8, ngroups=2, use_mem_eff_path=False),
+            r"Mamba2Simple: without use_mem_eff_path mamba_ssm norms all groups together",
+        ),
         (lambda: Mamba2(16, headdim=7), r"a head of 7 doesn't divide 32 channels"),
         (
             lambda: Mamba2(16, headdim=8)(torch.ones(1, 2, 16), seq_idx=torch.zeros(1, 2)),

@@ -56,6 +56,14 @@ def test_threads_change_nothing():
     assert np.array_equal(selective_scan(**inputs, threads=1), selective_scan(**inputs, threads=5))
 
 
+@pytest.mark.parametrize("channels", [8, 32])
+def test_no_states(channels):
+    u = np.ones((2, channels, 40), np.float32)
+    B = np.zeros((2, 0, 40), np.float32)
+    y, state = selective_scan(u, u, np.zeros((channels, 0), np.float32), B, B, return_last_state=True)
+    assert not y.any() and state.shape == (2, channels, 0)
+
+
 @pytest.mark.parametrize("batch, tokens", [(0, 10), (2, 0), (0, 0)])
 def test_nothing_to_do(batch, tokens):
     inputs = make_inputs(batch=batch, tokens=tokens)

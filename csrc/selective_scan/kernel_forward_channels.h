@@ -149,7 +149,8 @@ static void scan_channels_all(const float* rates, float* states, std::int64_t co
   constexpr int together = lanes == 16 ? 8 : 4;
   Fetch fetch = next ? fetch_of(*next, count_states) : Fetch();
   const std::int64_t scans = wide_unit / lanes * (count_states / together + count_states % together);
-  const std::int64_t lines = (fetch.left() + scans * count - 1) / (scans * count);
+  const std::int64_t turns = scans * count;
+  const std::int64_t lines = turns > 0 ? (fetch.left() + turns - 1) / turns : 0;
   for (int channel = 0; channel < wide_unit; channel += lanes) {
     const auto own = [&](Coefficients of, bool varies) {
       return Coefficients{varies ? of.data : of.data + channel};

@@ -54,7 +54,7 @@ static bool products_unit(const Inputs& in, std::int64_t unit, float* products) 
   const std::int64_t blocks = blocks_of(sizes), group = unit / blocks % sizes.groups;
   const Tokens tokens = tokens_of(sizes, unit / blocks / sizes.groups, unit % blocks);
   float* turned = scratch(Scratch::of_unit, static_cast<std::size_t>(block * padded(sizes.states)));
-  if (!turned && sizes.states > 0) return false;
+  if (!turned) return false;
   turn(rows_of(in.B, sizes, tokens, group), sizes.states, tokens.count(), turned);
   const RowsOf<const float> C = rows_of(in.C, sizes, tokens, group);
   add_product({C.data, C.by_row, 1}, tokens.count(), {turned, block}, block, sizes.states, 0.0f,

@@ -6,8 +6,8 @@
 //
 // as mamba_ssm's mamba_chunk_scan_combined defines it, without what it does before and after (bias, softplus
 // and bounds of dt, D, z), in blocks of tokens whose work is products of matrices (Dao and Gu,
-// arXiv 2405.21060, section 6). All arrays are float32, dense, row-major and in the axis order of the
-// comments below.
+// arXiv 2405.21060, section 6). What isn't finite reaches all tokens of its block. All arrays are float32,
+// dense, row-major and in the axis order of the comments below.
 #pragma once
 #include <cstdint>
 

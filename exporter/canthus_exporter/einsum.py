@@ -29,7 +29,7 @@ def einsum(equation: str, tensors: Sequence[Any], path: Any = None) -> Any:
     """
     equation = equation.replace(" ", "")
     product = _as_product(equation) if len(tensors) == 2 else None
-    if product is None:
+    if product is None or _is_repeated(equation.split("->")[0].split(","), tensors, product.inner):
         return opset20.Einsum(*tensors, equation=equation)
     left_side, wanted = equation.split("->")
     (first, second), (left, right) = (_ordered(two, product) for two in (left_side.split(","), tensors))
@@ -81,6 +81,12 @@ def _ordered(two: Sequence[Any], product: _Product) -> tuple[Any, Any]:
 
 def _of_batch(labels: str, batch: str) -> str:
     return "".join(label for label in batch if label in labels)
+
+
+def _is_repeated(terms: Sequence[str], tensors: Sequence[Any], inner: str) -> bool:
+    """Whether one of the tensors has a single number along what is summed over, and the other more."""
+    sizes = [tensor.shape and tensor.shape[term.index(inner)] for term, tensor in zip(terms, tensors, strict=True)]
+    return sizes[0] != sizes[1] and 1 in sizes
 
 
 def _arranged(tensor: Any, labels: str, batch: str, matrix: str) -> Any:

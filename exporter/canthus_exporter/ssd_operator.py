@@ -93,6 +93,8 @@ def find_ssd_body(node: onnx.NodeProto, types: Types, max_tokens: int | None = N
         raise node_error(
             node, "its heads, their size, groups and states must be fixed: make only batch and tokens dynamic"
         )
+    if tokens == 0:
+        raise node_error(node, "it has no tokens")
     if heads % groups:
         raise node_error(node, f"its {groups} groups don't divide its {heads} heads")
     if tokens < 0 and max_tokens is None:

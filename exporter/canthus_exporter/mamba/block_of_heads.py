@@ -218,7 +218,7 @@ class Mamba2Simple(_BlockOfHeads):
     The other arguments are those of `Mamba2`.
 
     Raises:
-        ExportError: there is another argument.
+        ExportError: there is another argument, or groups without `use_mem_eff_path`.
     """
 
     def __init__(
@@ -250,6 +250,11 @@ class Mamba2Simple(_BlockOfHeads):
             raise ExportError(
                 f"Mamba2Simple: canthus doesn't know the argument {', '.join(unknown)}; put the fork of mamba_ssm that "
                 "has it on Python's path, and it is used as it is"
+            )
+        if ngroups > 1 and not use_mem_eff_path:
+            raise ExportError(
+                "Mamba2Simple: without use_mem_eff_path mamba_ssm norms all groups together, and with it each; canthus "
+                "does the latter: leave use_mem_eff_path as it is"
             )
         channels = int(expand * d_model)
         super().__init__(

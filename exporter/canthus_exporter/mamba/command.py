@@ -97,4 +97,6 @@ def _free(text: str) -> Free:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} isn't INPUT:AXIS=NAME or INPUT:AXIS=NAME:MOST, as 0:1=tokens:1024")
     place, axis, name, most = found.groups()
+    if most is not None and int(most) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: MOST is 2 or more; leave the axis out where it is always 1")
     return Free(int(place), int(axis), name, None if most is None else int(most))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import math
+import operator
 import pickle
+import re
 import sys
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnx
 import torch
@@ -27,6 +32,25 @@ from canthus_model.steps import Steps
 _STATES = ("state_dict", "model", "model_state_dict", "net")
 """What people call a network's state in what they save."""
 _SHARE = 0.03  # of the time, below which an operator isn't told of
+
+
+class _Kind(NamedTuple):
+    """Of a scan's first input: its name, the axis of its tokens, and what its axes are."""
+
+    input: str
+    axis: int
+    axes: str
+
+
+_KINDS = {
+    "SelectiveScan": _Kind("u", 2, "(batch, channels, tokens)"),
+    "Ssd": _Kind("x", 1, "(batch, tokens, heads, head size)"),
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
 _SLOW = {
     "Einsum": "an einsum that is no product of two matrices; said by torch.matmul it is several times quicker",
     "Loop": "a loop, step by step",
@@ -61,26 +85,39 @@ def export_from_file(
         parameters = sum(parameter.numel() for parameter in network.parameters())
         step.result(f"{file.name}:{function}: {_count(parameters)} parameters; inputs of {shapes_of(inputs)}")
     axes, most = _axes(free, inputs)
-    exported = export(
-        network,
-        inputs,
-        output,
-        dynamic_shapes=axes,
-        max_tokens=most,
-        also=also,
-        tolerance=tolerance,
-        steps=steps,
-    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        exported = export(
+            network,
+            inputs,
+            output,
+            dynamic_shapes=axes,
+            max_tokens=most,
+            also=also,
+            tolerance=tolerance,
+            steps=steps,
+        )
+    told = [str(one.message) for one in caught if output.name in str(one.message)]
+    for text in told:
+        steps.warn(text)
+    if free:
+        try:
+            _check_tokens(output, free, most)
+        except ExportError:
+            output.unlink()
+            output.with_name(f"{output.name}.data").unlink(missing_ok=True)
+            raise
     for text in _scans(output):
         steps.note(text)
     if not exported.scans:
         steps.warn("there is no scan in the network; if it has one of its own, name its function with --also")
     with steps.step("time") as step:
-        speed = measure(network, inputs, output, also)
+        # Where memory didn't do for function bodies, it won't now.
+        speed = measure(network, inputs, output, also, without=not told)
         step.result(_told(speed))
-    for operator, what in _SLOW.items():
-        if speed.shares.get(operator, 0) > _SHARE:
-            steps.note(f"{operator} takes {speed.shares[operator]:.0%} of it: {what}")
+    for slow, what in _SLOW.items():
+        if speed.shares.get(slow, 0) > _SHARE:
+            steps.note(f"{slow} takes {speed.shares[slow]:.0%} of it: {what}")
     names = ", ".join(exported.inputs), ", ".join(exported.outputs)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, inputs {names[0]}, outputs {names[1]}")
 
@@ -101,7 +138,7 @@ def _built(file: Path, function: str) -> tuple[nn.Module, tuple[Any, ...]]:
             built = build()
     except ExportError:
         raise
-    except Exception as error:  # anything may be wrong with somebody's code
+    except (Exception, SystemExit) as error:  # anything may be wrong with somebody's code
         raise ExportError(f"{file}:{function} fails: {explain(error)}") from error
     if not isinstance(built, tuple) or len(built) != 2 or not isinstance(built[0], nn.Module):
         raise ExportError(
@@ -127,12 +164,16 @@ def _load(network: nn.Module, path: Path) -> None:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise ExportError(f"{path}: can't be read as weights ({explain(error)})") from error
-    while isinstance(found, Mapping) and not any(isinstance(value, Tensor) for value in found.values()):
-        inner = next((found[name] for name in _STATES if name in found), None)
+    while isinstance(found, Mapping):
+        inner = next((found[name] for name in _STATES if isinstance(found.get(name), Mapping)), None)
         if inner is None:
             break
         found = inner
-    if not isinstance(found, Mapping) or not any(isinstance(value, Tensor) for value in found.values()):
+    if (
+        not isinstance(found, Mapping)
+        or not all(isinstance(name, str) for name in found)
+        or not any(isinstance(value, Tensor) for value in found.values())
+    ):
         raise ExportError(f"{path}: holds no state of a network; save network.state_dict()")
     try:
         network.load_state_dict(dict(found))
@@ -145,7 +186,10 @@ def _axes(free: Sequence[Free], inputs: tuple[Any, ...]) -> tuple[list[dict[int,
     """As `torch.export` takes them, and the most that any may be; None where all are fixed."""
     if not free:
         return None, None
-    longest = {one.name: one.most for one in free if one.most is not None}
+    longest: dict[str, int] = {}
+    for one in free:
+        if one.most is not None and longest.setdefault(one.name, one.most) != one.most:
+            raise ExportError(f"--free: '{one.name}' is {longest[one.name]} at most, and {one.most}; say one")
     dims = {one.name: torch.export.Dim(one.name, max=longest.get(one.name)) for one in free}
     axes: list[dict[int, Any]] = [{} for _ in inputs]
     for one in free:
@@ -155,24 +199,57 @@ def _axes(free: Sequence[Free], inputs: tuple[Any, ...]) -> tuple[list[dict[int,
             shape = tuple(inputs[one.place].shape)
             raise ExportError(f"--free {one.place}:{one.axis}: input {one.place} is of shape {shape}")
         axes[one.place][one.axis] = dims[one.name]
-    return axes, max(longest.values(), default=None)
+    return axes, math.prod(longest.values()) if longest else None
+
+
+def _check_tokens(path: Path, free: Sequence[Free], most: int | None) -> None:
+    """Whether as many tokens can come as the axes allow, and no more than the bodies are right for.
+
+    Raises:
+        ExportError: an axis that tokens depend on has no most, or how many there may be isn't known.
+    """
+    longest = {one.name: one.most for one in free}
+    for tokens, _ in _tokens(path):
+        if isinstance(tokens, int):
+            continue
+        endless = sorted(one for one in re.findall(r"[A-Za-z_]\w*", tokens) if longest.get(one) is None)
+        if endless:
+            raise ExportError(
+                f"a scan has {tokens} tokens, and nothing says how large {', '.join(endless)} may be: --free "
+                f"INPUT:AXIS={endless[0]}:MOST"
+            )
+        bound = _bound(ast.parse(tokens, mode="eval").body, longest)
+        if bound is None or (most is not None and bound > most):
+            raise ExportError(f"a scan has {tokens} tokens, more than {most}; use mamba.export and its max_tokens")
+
+
+def _bound(sum_: ast.expr, longest: Mapping[str, int | None]) -> int | None:
+    """What a sum of products of axes is at most; None if it is something else."""
+    if isinstance(sum_, ast.Name):
+        return longest[sum_.id]
+    if isinstance(sum_, ast.Constant) and isinstance(sum_.value, int):
+        return sum_.value
+    if isinstance(sum_, ast.BinOp) and type(sum_.op) in _ARITHMETIC:
+        left, right = _bound(sum_.left, longest), _bound(sum_.right, longest)
+        if left is not None and right is not None:
+            return _ARITHMETIC[type(sum_.op)](left, right)
+    return None
 
 
 def _scans(path: Path) -> list[str]:
     """The scans of a file, equal ones together."""
+    return [f"{count} × canthus::{text}" for text, count in Counter(text for _, text in _tokens(path)).items()]
+
+
+def _tokens(path: Path) -> Iterator[tuple[Any, str]]:
+    """Of each scan of a file, how many tokens it has, and what it is."""
     graph = onnx.load(path, load_external_data=False).graph
     shapes = {value.name: value.type.tensor_type.shape.dim for value in (*graph.input, *graph.value_info)}
-
-    def sizes(name: str) -> list[Any]:
-        return [size.dim_param or size.dim_value for size in shapes.get(name, ())]
-
-    texts = Counter[str]()
     for node in graph.node:
-        if node.op_type == "SelectiveScan":
-            texts[f"{node.op_type}: u {_shape(sizes(node.input[0]))}, as (batch, channels, tokens)"] += 1
-        elif node.op_type == "Ssd":
-            texts[f"{node.op_type}: x {_shape(sizes(node.input[0]))}, as (batch, tokens, heads, head size)"] += 1
-    return [f"{count} × canthus::{text}" for text, count in texts.items()]
+        kind = _KINDS.get(node.op_type)
+        if kind is not None:
+            sizes = [size.dim_param or size.dim_value for size in shapes.get(node.input[0], ())]
+            yield sizes[kind.axis], f"{node.op_type}: {kind.input} {_shape(sizes)}, as {kind.axes}"
 
 
 def _shape(sizes: Sequence[Any]) -> str:
@@ -182,9 +259,10 @@ def _shape(sizes: Sequence[Any]) -> str:
 def _told(speed: Speed) -> str:
     shares = [(operator, share) for operator, share in speed.shares.items() if share > _SHARE][:4]
     most = ", ".join(f"{operator} {share:.0%}" for operator, share in shares)
+    without = "" if speed.without is None else f", {1000 * speed.without:.3g} ms without"
     return (
-        f"PyTorch {1000 * speed.pytorch:.3g} ms; ONNX Runtime {1000 * speed.with_library:.3g} ms with the library, "
-        f"{1000 * speed.without:.3g} ms without; most of the former: {most}"
+        f"PyTorch {1000 * speed.pytorch:.3g} ms; ONNX Runtime {1000 * speed.with_library:.3g} ms with the library"
+        f"{without}; most of the former: {most}"
     )
 
 

@@ -68,7 +68,10 @@ def mamba_chunk_scan_combined(
     dt = _wide(dt)
     dt = dt if dt_bias is None else dt + dt_bias
     dt = F.softplus(dt) if dt_softplus else dt
-    dt = dt if tuple(dt_limit) == _NO_LIMIT else dt.clamp(*dt_limit)
+    if tuple(dt_limit) != _NO_LIMIT:
+        dt = dt.clamp(*dt_limit)
+    elif not dt_softplus:
+        dt = dt.clamp(min=0)  # as mamba_ssm's kernel does by that limit
     inputs = (_wide(x), dt, _wide(A), _wide(B), _wide(C), None if initial_states is None else _wide(initial_states))
     if x.dtype == torch.float64:
         y, state = ssd_reference(*inputs)

@@ -29,29 +29,30 @@ class Speed:
 
     Attributes:
         pytorch: with canthus's functions in the place of others'.
-        with_library, without: ONNX Runtime's.
+        with_library, without: ONNX Runtime's; None where it wasn't asked for.
         shares: by operators, the largest first, their part of the time with the library, 0 to 1.
     """
 
     pytorch: float
     with_library: float
-    without: float
+    without: float | None
     shares: dict[str, float]
 
 
-def measure(module: nn.Module, args: Sequence[Any], path: Path, also: Also) -> Speed:
-    """Of a network, and of the file that was made of it."""
+def measure(module: nn.Module, args: Sequence[Any], path: Path, also: Also, *, without: bool = True) -> Speed:
+    """Of a network, and of the file that was made of it; by function bodies alone if `without`."""
     with drop_in(also), torch.no_grad():
         pytorch = _quickest(lambda: module(*copied(args)))
     feed = [tensor.numpy() for tensor in tensors_in(copied(args))]
-    times = []
-    for with_library in (True, False):
+    times: list[float | None] = [None, None]
+    for place, with_library in enumerate((True, False)[: 1 + without]):
         session = onnxruntime.InferenceSession(path, _options(with_library), providers=["CPUExecutionProvider"])
         named = dict(zip((value.name for value in session.get_inputs()), feed, strict=True))
-        times.append(_quickest(lambda session=session, named=named: session.run(None, named)))
+        times[place] = _quickest(lambda session=session, named=named: session.run(None, named))
         if with_library:
             shares = _shares(path, named)
-    return Speed(pytorch, *times, shares)
+    assert times[0] is not None
+    return Speed(pytorch, times[0], times[1], shares)
 
 
 def _options(with_library: bool) -> onnxruntime.SessionOptions:
