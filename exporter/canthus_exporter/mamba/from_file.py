@@ -199,7 +199,9 @@ def _axes(free: Sequence[Free], inputs: tuple[Any, ...]) -> tuple[list[dict[int,
             shape = tuple(inputs[one.place].shape)
             raise ExportError(f"--free {one.place}:{one.axis}: input {one.place} is of shape {shape}")
         axes[one.place][one.axis] = dims[one.name]
-    return axes, math.prod(longest.values()) if longest else None
+    # Tokens may be along any of them, or several; what one isn't told the most of counts as in the example.
+    sizes = {one.name: longest.get(one.name, inputs[one.place].shape[one.axis]) for one in free}
+    return axes, math.prod(sizes.values()) if longest else None
 
 
 def _check_tokens(path: Path, free: Sequence[Free], most: int | None) -> None:
