@@ -35,6 +35,17 @@ class Masked(torch.nn.Module):
 def masked():
     return Masked(), torch.randn(4, 300, 300)
 
+class Two(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mixer = Mamba(4, d_state=4)
+
+    def forward(self, x, y):
+        return self.mixer(x + y)
+
+def two():
+    return Two(), (torch.randn(1, 7, 4), torch.randn(1, 7, 4))
+
 class Image(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -145,6 +156,11 @@ def test_as_many_tokens_as_axes_allow(file, tmp_path, capsys):
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         outputs.append(session.run(None, {session.get_inputs()[0].name: x})[0])
     np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(outputs[0]).max())
+
+
+def test_an_axis_of_two_inputs_needs_its_most_once(file, tmp_path):
+    options = ["--free", "0:1=tokens:64", "--free", "1:1=tokens"]
+    assert main(["mamba", f"{file}:two", "-o", str(tmp_path / "network.onnx"), *options]) == 0
 
 
 @pytest.mark.parametrize(

@@ -210,11 +210,11 @@ def _check_tokens(path: Path, free: Sequence[Free], most: int | None) -> None:
     Raises:
         ExportError: an axis that tokens depend on has no most, or how many there may be isn't known.
     """
-    longest = {one.name: one.most for one in free}
+    longest = {one.name: one.most for one in free if one.most is not None}
     for tokens, _ in _tokens(path):
         if isinstance(tokens, int):
             continue
-        endless = sorted(one for one in re.findall(r"[A-Za-z_]\w*", tokens) if longest.get(one) is None)
+        endless = sorted(one for one in re.findall(r"[A-Za-z_]\w*", tokens) if one not in longest)
         if endless:
             raise ExportError(
                 f"a scan has {tokens} tokens, and nothing says how large {', '.join(endless)} may be: --free "
@@ -225,7 +225,7 @@ def _check_tokens(path: Path, free: Sequence[Free], most: int | None) -> None:
             raise ExportError(f"a scan has {tokens} tokens, more than {most}; use mamba.export and its max_tokens")
 
 
-def _bound(sum_: ast.expr, longest: Mapping[str, int | None]) -> int | None:
+def _bound(sum_: ast.expr, longest: Mapping[str, int]) -> int | None:
     """What a sum of products of axes is at most; None if it is something else."""
     if isinstance(sum_, ast.Name):
         return longest[sum_.id]
