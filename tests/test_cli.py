@@ -21,6 +21,18 @@ def test_help_of_every_command_teaches(capsys):
         assert len(capsys.readouterr().out.splitlines()) >= 6, command
 
 
+def test_no_help_needs_pytorch():
+    """As on a device: `canthus COMMAND --help` teaches there, too."""
+    code = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(('torch', 'onnx', 'onnxscript', 'lightning', 'matplotlib'))\n"  # None: isn't there
+        "from canthus.cli import COMMANDS, _parser\n"
+        "for command in COMMANDS: _parser(command).format_help()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_inspect(small_bundle, capsys):
     assert main(["inspect", str(small_bundle)]) == 0
     text = capsys.readouterr().out

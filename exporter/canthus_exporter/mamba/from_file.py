@@ -24,9 +24,9 @@ from canthus.errors import ExportError
 from canthus_exporter.cause import explain
 from canthus_exporter.mamba.drop_in import drop_in
 from canthus_exporter.mamba.export import export
-from canthus_exporter.mamba.free import Free
 from canthus_exporter.mamba.speed import Speed, measure
 from canthus_exporter.mamba.values import shapes_of, tensors_in
+from canthus_exporter.named_axis import Free
 from canthus_model.steps import Steps
 
 _STATES = ("state_dict", "model", "model_state_dict", "net")

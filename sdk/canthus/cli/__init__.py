@@ -17,7 +17,7 @@ COMMANDS = {
     "train": ("canthus_model.train.command", "train the network on the SEE data set"),
     "evaluate": ("canthus_model.evaluate.command", "tell how often a model is right, per emotion and lighting"),
     "export": ("canthus_exporter.command", "turn a trained checkpoint into a verified bundle"),
-    "mamba": ("canthus_exporter.mamba.command", "turn any network with Mamba's scans into one ONNX file"),
+    "mamba": ("canthus_exporter.mamba_command", "turn any network with Mamba's scans into one ONNX file"),
     "build": ("canthus.cli.build", "build TensorRT plans of a bundle for a GPU"),
     "inspect": ("canthus.cli.inspect", "say what a bundle holds and where it comes from"),
     "verify": ("canthus.cli.verify", "check that this machine computes what the checkpoint computed"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from canthus.errors import ExportError
 from canthus.imports import importing
-from canthus_exporter.mamba.free import Free
+from canthus_exporter.named_axis import Free
 from canthus_model.workers import wait_without_spinning
 
 DESCRIPTION = """\
