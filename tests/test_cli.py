@@ -25,7 +25,8 @@ def test_no_help_needs_pytorch():
     """As on a device: `canthus COMMAND --help` teaches there, too."""
     code = (
         "import sys\n"
-        "sys.modules |= dict.fromkeys(('torch', 'onnx', 'onnxscript', 'lightning', 'matplotlib'))\n"  # None: isn't there
+        # None: it isn't there.
+        "sys.modules |= dict.fromkeys(('torch', 'onnx', 'onnxscript', 'lightning', 'matplotlib'))\n"
         "from canthus.cli import COMMANDS, _parser\n"
         "for command in COMMANDS: _parser(command).format_help()\n"
     )
