@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -59,13 +61,13 @@ def scan_by_doubling(op: Nodes, decay: str, state: str, max_tokens: int) -> str:
     return state
 
 
-def in_blocks(op: Nodes, values: str, tokens: str, block: int, *sizes: int) -> str:
-    """(B, L, *sizes) to (blocks, B, block, *sizes); zeros fill the last block.
+def in_blocks(op: Nodes, values: str, rank: int, tokens: str, block: int, sizes: Sequence[int], perm: list[int]) -> str:
+    """(B, L, ...) to (B, blocks, block, *sizes), its axes in the order of `perm`; zeros fill the last block.
 
     Args:
-        values: name of the tensor; tokens: of L, a vector of one.
+        values: name of the tensor; rank: of it.
+        tokens: name of L, a vector of one.
     """
     more = op("Mod", op("Neg", tokens), op.ints(block))
-    pads = op("Concat", op.ints(*([0] * (len(sizes) + 3))), more, op.ints(*([0] * len(sizes))), axis=0)
-    split = op("Reshape", op("Pad", values, pads), op.ints(0, -1, block, *sizes))
-    return op("Transpose", split, perm=[1, 0, *range(2, len(sizes) + 3)])
+    pads = op("Concat", op.ints(*([0] * (rank + 1))), more, op.ints(*([0] * (rank - 2))), axis=0)
+    return op("Transpose", op("Reshape", op("Pad", values, pads), op.ints(0, -1, block, *sizes)), perm=perm)

@@ -29,10 +29,10 @@ def einsum(equation: str, tensors: Sequence[Any], path: Any = None) -> Any:
     """
     equation = equation.replace(" ", "")
     product = _as_product(equation) if len(tensors) == 2 else None
-    if product is None or _is_repeated(equation.split("->")[0].split(","), tensors, product.inner):
+    terms, wanted = equation.partition("->")[0].split(","), equation.partition("->")[2]
+    if product is None or _is_repeated(terms, tensors, product.inner):
         return opset20.Einsum(*tensors, equation=equation)
-    left_side, wanted = equation.split("->")
-    (first, second), (left, right) = (_ordered(two, product) for two in (left_side.split(","), tensors))
+    (first, second), (left, right) = (_ordered(two, product) for two in (terms, tensors))
     left = _arranged(left, first, product.batch, product.row + product.inner)
     right = _arranged(right, second, product.batch, product.inner + product.column)
     if not product.row:

@@ -133,15 +133,15 @@ def _in_blocks(op: Nodes, signature: Signature, delta: str, added: str, A: str, 
     channels, per_group = signature.channels, signature.channels // signature.groups
     tokens = op("Slice", op("Shape", delta), op.ints(1), op.ints(2))
     of_token = (signature.groups, 1, signature.states)
-    scanned = {
-        "delta": in_blocks(op, delta, tokens, BLOCK, channels),
-        "added": in_blocks(op, added, tokens, BLOCK, channels),
-    }
-    scanned |= {
-        name: in_blocks(op, values, tokens, BLOCK, *of_token)
-        for name, values, rank in (("B", B, signature.B_rank), ("C", C, signature.C_rank))
-        if rank > 2
-    }
+
+    def split(values: str, *sizes: int) -> str:
+        return in_blocks(op, values, 2 + len(sizes), tokens, BLOCK, sizes, [1, 0, *range(2, len(sizes) + 3)])
+
+    scanned = {"delta": split(delta, channels), "added": split(added, channels)}
+    if signature.B_rank > 2:
+        scanned["B"] = split(B, *of_token)
+    if signature.C_rank > 2:
+        scanned["C"] = split(C, *of_token)
     inner = Nodes("block_")
     given = {name: f"block_{name}" for name in ("before", *scanned)}
     y, last = _read_out(

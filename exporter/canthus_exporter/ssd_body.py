@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from canthus_exporter.body_nodes import END, Nodes, scan_by_doubling
+from canthus_exporter.body_nodes import END, Nodes, in_blocks, scan_by_doubling
 from canthus_exporter.selective_scan_body import DOMAIN
 
 SSD_INPUTS = ("x", "dt", "A", "B", "C", "initial_state")
@@ -43,18 +43,16 @@ def _write(signature: SsdSignature, opset: int, overload: str) -> onnx.FunctionP
     groups, in_group = signature.groups, signature.heads // signature.groups
     heads = (groups, in_group)
     tokens = op("Slice", op("Shape", "x"), op.ints(1), op.ints(2))
-    # Tokens to fill the last block with: of dt 0, they change nothing.
-    more = op("Mod", op("Neg", tokens), op.ints(block))
 
-    def in_blocks(name: str, rank: int, sizes: tuple[int, ...], perm: list[int]) -> str:
-        pads = op("Concat", op.ints(*([0] * (rank + 1))), more, op.ints(*([0] * (rank - 2))), axis=0)
-        return op("Transpose", op("Reshape", op("Pad", name, pads), op.ints(0, -1, block, *sizes)), perm=perm)
+    # Tokens that fill the last block have a dt of 0: they change nothing.
+    def split(name: str, rank: int, sizes: tuple[int, ...], perm: list[int]) -> str:
+        return in_blocks(op, name, rank, tokens, block, sizes, perm)
 
     # Axes (B, blocks, G, H/G, ...) from here on.
-    x = in_blocks("x", 4, (*heads, signature.head_size), [0, 1, 3, 4, 2, 5])  # (..., T, P)
-    dt = in_blocks("dt", 3, heads, [0, 1, 3, 4, 2])  # (..., T)
+    x = split("x", 4, (*heads, signature.head_size), [0, 1, 3, 4, 2, 5])  # (..., T, P)
+    dt = split("dt", 3, heads, [0, 1, 3, 4, 2])  # (..., T)
     B, C = (
-        op("Unsqueeze", in_blocks(name, 4, (groups, signature.states), [0, 1, 3, 2, 4]), op.ints(3)) for name in "BC"
+        op("Unsqueeze", split(name, 4, (groups, signature.states), [0, 1, 3, 2, 4]), op.ints(3)) for name in "BC"
     )  # (B, blocks, G, 1, T, N)
 
     logarithms = op("Mul", dt, op("Reshape", "A", op.ints(*heads, 1)))  # of the decays

@@ -270,10 +270,7 @@ def selective_state_update(
         raise ExportError("selective_state_update: state_batch_indices isn't supported: one state a row")
     if state.dim() == 4:
         return state_update_of_heads(state, x, dt, A, B, C, D, z, dt_bias, dt_softplus)
-    dt = dt if dt_bias is None else dt + dt_bias
-    dt = F.softplus(dt) if dt_softplus else dt
-    decay = torch.exp(dt.unsqueeze(2) * A)
-    state.copy_(state * decay + (dt * x).unsqueeze(2) * B.unsqueeze(1))
-    y = (state * C.unsqueeze(1)).sum(2)
-    y = y if D is None else y + D * x
-    return y if z is None else y * F.silu(z)
+    x, dt, B, C, state = (value.unsqueeze(1) for value in (x, dt, B, C, state))  # of one head; `state` is a view
+    z = None if z is None else z.unsqueeze(1)
+    A, D, dt_bias = (None if value is None else value.unsqueeze(0) for value in (A, D, dt_bias))  # type: ignore[misc]
+    return state_update_of_heads(state, x, dt, A, B, C, D, z, dt_bias, dt_softplus).squeeze(1)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from canthus.errors import ExportError
 from canthus_exporter.mamba.convolution import causal_conv1d_fn
-from canthus_exporter.mamba.norms import rmsnorm_fn
+from canthus_exporter.mamba.norms import rmsnorm_fn, wide
 from canthus_exporter.ssd_operator import ssd_reference
 
 _NO_LIMIT = (0.0, math.inf)
@@ -65,22 +65,22 @@ def mamba_chunk_scan_combined(
             f"mamba_chunk_scan_combined: x's shape is {tuple(x.shape)} and A's {tuple(A.shape)}, not (batch, tokens, "
             "heads, head size) and (heads,)"
         )
-    dt = _wide(dt)
+    dt = wide(dt)
     dt = dt if dt_bias is None else dt + dt_bias
     dt = F.softplus(dt) if dt_softplus else dt
     if tuple(dt_limit) != _NO_LIMIT:
         dt = dt.clamp(*dt_limit)
     elif not dt_softplus:
         dt = dt.clamp(min=0)  # as mamba_ssm's kernel does by that limit
-    inputs = (_wide(x), dt, _wide(A), _wide(B), _wide(C), None if initial_states is None else _wide(initial_states))
+    inputs = (wide(x), dt, wide(A), wide(B), wide(C), None if initial_states is None else wide(initial_states))
     if x.dtype == torch.float64:
         y, state = ssd_reference(*inputs)
     else:
         y, state = torch.ops.canthus.ssd(*inputs)
     if D is not None:
-        y = y + _wide(x) * (D if D.dim() == 2 else D.unsqueeze(1))
+        y = y + wide(x) * (D if D.dim() == 2 else D.unsqueeze(1))
     if z is not None:
-        y = y * F.silu(_wide(z))
+        y = y * F.silu(wide(z))
     y = y.to(x.dtype)
     return (y, state) if return_final_states else y
 
@@ -196,13 +196,8 @@ def state_update_of_heads(
     dt = dt if dt_bias is None else dt + dt_bias
     dt = F.softplus(dt) if dt_softplus else dt
     in_group = state.shape[1] // B.shape[1]
-    B, C = (t.repeat_interleave(in_group, 1).unsqueeze(2) for t in (B, C))
+    B, C = ((t if in_group == 1 else t.repeat_interleave(in_group, 1)).unsqueeze(2) for t in (B, C))
     state.copy_(state * torch.exp(dt.unsqueeze(3) * A) + (dt * x).unsqueeze(3) * B)
     y = (state.to(C.dtype) * C).sum(3)
     y = y if D is None else y + D * x
     return (y if z is None else y * F.silu(z)).to(x.dtype)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """In float32, or as it is in float64."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()

@@ -17,7 +17,7 @@ from canthus.errors import ExportError
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float, bias: Tensor | None = None) -> Tensor:
     """x (..., width) over the root of its mean square, times weight (width,), plus bias; of x's dtype."""
-    y = _over_root_mean_square(_wide(x), eps) * weight
+    y = _over_root_mean_square(wide(x), eps) * weight
     return (y if bias is None else y + bias).to(x.dtype)
 
 
@@ -53,13 +53,13 @@ def layer_norm_fn(
         others.append("dropout")
     if others:
         raise ExportError(f"layer_norm_fn: {', '.join(others)} isn't supported; export without")
-    total = x if residual is None else (_wide(x) + residual).to(residual.dtype)
+    total = x if residual is None else (wide(x) + residual).to(residual.dtype)
     if residual is None and residual_in_fp32:
-        total = _wide(x)
+        total = wide(x)
     if is_rms_norm:
         y = rms_norm(total, weight, eps, bias)
     else:
-        y = F.layer_norm(_wide(total), total.shape[-1:], weight, bias, eps)
+        y = F.layer_norm(wide(total), total.shape[-1:], weight, bias, eps)
     return (y.to(x.dtype), total) if prenorm else y.to(x.dtype)
 
 
@@ -120,16 +120,16 @@ def layernorm_fn(
     is_rms_norm: bool = False,
 ) -> Tensor:
     """The norm of x (..., width), in groups of `group_size` neighbours, times SiLU of z before or behind it."""
-    y = _wide(x)
+    y = wide(x)
     if z is not None and not norm_before_gate:
-        y = y * F.silu(_wide(z))
+        y = y * F.silu(wide(z))
     y = y.unflatten(-1, (-1, group_size or x.shape[-1]))
     if not is_rms_norm:
         y = y - y.mean(-1, keepdim=True)
     y = _over_root_mean_square(y, eps).flatten(-2) * weight
     y = y if bias is None else y + bias
     if z is not None and norm_before_gate:
-        y = y * F.silu(_wide(z))
+        y = y * F.silu(wide(z))
     return y.to(x.dtype)
 
 
@@ -201,6 +201,6 @@ def _over_root_mean_square(x: Tensor, eps: float) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
 
 
-def _wide(x: Tensor) -> Tensor:
+def wide(x: Tensor) -> Tensor:
     """In float32, or as it is in float64."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
