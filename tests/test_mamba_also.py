@@ -9,6 +9,7 @@ from canthus_exporter import mamba
 from canthus_exporter.mamba.binding import called_as
 from canthus_exporter.mamba.functions import selective_scan_fn
 from canthus_model.selective_scan_reference import selective_scan_reference
+from mamba_checks import Logits
 from mamba_packages import NEEDS_A_GPU, importable
 
 LOOP = """
@@ -248,14 +249,6 @@ def test_a_scan_like_that_of_transformers_needs_no_line(packages, tmp_path, monk
 def test_transformers_own_models(tmp_path):
     """With no line at all."""
     transformers = pytest.importorskip("transformers", reason="Hugging Face's transformers isn't installed")
-
-    class Logits(nn.Module):
-        def __init__(self, model):
-            super().__init__()
-            self.model = model
-
-        def forward(self, tokens):
-            return self.model(tokens, use_cache=False).logits
 
     sizes = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}
     for kind in ("Mamba", "FalconMamba"):

@@ -1,6 +1,7 @@
 """Mamba-2's functions and blocks, in the place of `mamba_ssm`'s and of transformers': whole, step by step, exported."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -12,25 +13,17 @@ from canthus_exporter import mamba
 from canthus_exporter.mamba import drop_in, functions, heads
 from canthus_exporter.mamba.block_of_heads import Mamba2, Mamba2Simple
 from canthus_exporter.ssd_operator import ssd_reference
+from mamba_checks import Logits, close
+from mamba_checks import randomised as moved
 from mamba_packages import importable
 
 B, L, H, P, G, N = 2, 21, 4, 6, 2, 5
+randomised = partial(moved, by=0.3)
 
 
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-def randomised(module):
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return module.eval()
-
-
-def close(found, expected, within=1e-5):
-    return found.shape == expected.shape and (found - expected).abs().max() <= within * expected.abs().max()
 
 
 def inputs():
@@ -251,14 +244,6 @@ def test_a_scan_like_that_of_transformers_needs_no_line(tmp_path, monkeypatch):
 def test_transformers_own_mamba_2(tmp_path):
     """With no line at all."""
     transformers = pytest.importorskip("transformers", reason="Hugging Face's transformers isn't installed")
-
-    class Logits(nn.Module):
-        def __init__(self, model):
-            super().__init__()
-            self.model = model
-
-        def forward(self, tokens):
-            return self.model(tokens, use_cache=False).logits
 
     sizes = {"num_heads": 4, "head_dim": 16, "hidden_size": 32, "state_size": 16, "n_groups": 2, "vocab_size": 50}
     model = transformers.Mamba2ForCausalLM(transformers.Mamba2Config(num_hidden_layers=2, expand=2, **sizes))

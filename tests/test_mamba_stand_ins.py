@@ -12,22 +12,12 @@ from canthus import ExportError
 from canthus_exporter import mamba
 from canthus_exporter.mamba import drop_in, functions, norms, stand_ins
 from canthus_model.selective_scan_reference import selective_scan_reference
+from mamba_checks import close, randomised
 
 
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-def randomised(module):
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return module.eval()
-
-
-def close(found, expected, within=1e-5):
-    return found.shape == expected.shape and (found - expected).abs().max() <= within * expected.abs().max()
 
 
 @pytest.mark.parametrize("module", stand_ins.MODULES)

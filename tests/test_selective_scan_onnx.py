@@ -65,6 +65,15 @@ def make_model(inputs, data_type=TensorProto.FLOAT, tokens=None, with_state=True
     return helper.make_model(graph, opset_imports=opsets, ir_version=10), arrays
 
 
+def assert_near_recurrence(model, feed, inputs, data_type, library):
+    y, state = open_session(model, library).run(["y", "last_state"], feed)
+    dtype = helper.tensor_dtype_to_np_dtype(data_type)
+    rounded = {n: v.astype(dtype) if n in feed and v.ndim > 2 else v for n, v in inputs.items()}
+    expected_y, expected_state = recurrence(**rounded)
+    assert error(y, expected_y) <= TYPES[data_type]
+    assert error(state, expected_state) <= 1e-5
+
+
 @LIBRARIES
 @pytest.mark.parametrize("data_type", TYPES, ids=TensorProto.DataType.Name)
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -73,12 +82,7 @@ def test_one_file_both_ways(case, data_type, library):
     model, feed = make_model(inputs, data_type)
     add_function_bodies(model)
     onnx.checker.check_model(model)
-    y, state = open_session(model, library).run(["y", "last_state"], feed)
-    dtype = helper.tensor_dtype_to_np_dtype(data_type)
-    rounded = {n: v.astype(dtype) if n in feed and v.ndim > 2 else v for n, v in inputs.items()}
-    expected_y, expected_state = recurrence(**rounded)
-    assert error(y, expected_y) <= TYPES[data_type]
-    assert error(state, expected_state) <= 1e-5
+    assert_near_recurrence(model, feed, inputs, data_type, library)
 
 
 @pytest.mark.parametrize("data_type", TYPES, ids=TensorProto.DataType.Name)
@@ -91,12 +95,7 @@ def test_tokens_in_blocks(case, data_type, monkeypatch):
     add_function_bodies(model)
     onnx.checker.check_model(model)
     assert "Scan" in {node.op_type for function in model.functions for node in function.node}
-    y, state = open_session(model, None).run(["y", "last_state"], feed)
-    dtype = helper.tensor_dtype_to_np_dtype(data_type)
-    rounded = {n: v.astype(dtype) if n in feed and v.ndim > 2 else v for n, v in inputs.items()}
-    expected_y, expected_state = recurrence(**rounded)
-    assert error(y, expected_y) <= TYPES[data_type]
-    assert error(state, expected_state) <= 1e-5
+    assert_near_recurrence(model, feed, inputs, data_type, None)
 
 
 def test_in_blocks_any_number_of_tokens_will_do_and_the_file_does_not_grow():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from canthus.operators import library_path
 from canthus.runtimes.onnxruntime import open_session
 from canthus_exporter.mamba.judge import difference
-from canthus_exporter.selective_scan_body import DOMAIN, INPUTS
-from canthus_exporter.ssd_body import SSD_INPUTS
+from canthus_exporter.mamba.scans import SCANS, Scan
+from canthus_exporter.selective_scan_body import DOMAIN
 
 TOKENS = 1024
 
@@ -42,25 +42,11 @@ def difference_of_bodies(path: Path, max_tokens: int | None = None) -> float:
         max_tokens: the most that bodies are right for, if their number is free.
     """
     model, most = onnx.load(path, load_external_data=False), min(max_tokens or TOKENS, TOKENS)
-    return max(_difference(model, node, most) for node in model.graph.node if node.op_type in _KINDS)
-
-
-class _Kind(NamedTuple):
-    """Of an operator: its inputs, and along which axis those that have tokens have them."""
-
-    inputs: tuple[str, ...]
-    with_tokens: tuple[str, ...]
-    tokens_axis: int
-
-
-_KINDS = {
-    "SelectiveScan": _Kind(INPUTS, ("u", "delta", "z"), -1),  # and B and C, of more than two axes
-    "Ssd": _Kind(SSD_INPUTS, ("x", "dt", "B", "C"), 1),
-}
+    return max(_difference(model, node, most) for node in model.graph.node if node.op_type in SCANS)
 
 
 def _difference(model: onnx.ModelProto, node: onnx.NodeProto, most: int) -> float:
-    graph, generator, kind = model.graph, np.random.default_rng(0), _KINDS[node.op_type]
+    graph, generator, kind = model.graph, np.random.default_rng(0), SCANS[node.op_type]
     shapes = {
         value.name: (value.type.tensor_type.elem_type, [size.dim_value for size in value.type.tensor_type.shape.dim])
         for value in (*graph.input, *graph.value_info)
@@ -94,7 +80,7 @@ def _difference(model: onnx.ModelProto, node: onnx.NodeProto, most: int) -> floa
 
 
 def _random(
-    generator: np.random.Generator, kind: _Kind, letter: str, data_type: int, shape: list[int], tokens: int
+    generator: np.random.Generator, kind: Scan, letter: str, data_type: int, shape: list[int], tokens: int
 ) -> Any:
     """As a network has it: A is negative, time steps small; one sequence of a few tokens."""
     size = list(shape)

@@ -18,6 +18,7 @@ from canthus_exporter.mamba.answers import answer, answers_in_other_sizes
 from canthus_exporter.mamba.drop_in import drop_in
 from canthus_exporter.mamba.file import written
 from canthus_exporter.mamba.places import Also
+from canthus_exporter.mamba.scans import SCANS
 from canthus_exporter.mamba.values import bfloat16_error, copied, tensors_in
 from canthus_exporter.mamba.verify import verify
 from canthus_exporter.trace import trace
@@ -100,7 +101,7 @@ def export(
         returned = len(expected.outputs)
         raise ExportError(f"{path.name}: {returned} tensors are returned and the graph has {len(outputs)} outputs")
     check_free(model, axes)
-    scans = sum(node.op_type in ("SelectiveScan", "Ssd") for node in model.graph.node)
+    scans = sum(node.op_type in SCANS for node in model.graph.node)
     with written(model, path) as partial, steps.step("verify") as step:
         del model
         difference = verify(module, expected, partial, also, max_tokens, tolerance)

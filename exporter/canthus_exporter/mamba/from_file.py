@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import onnx
 import torch
@@ -24,6 +24,7 @@ from canthus.errors import ExportError
 from canthus_exporter.cause import explain
 from canthus_exporter.mamba.drop_in import drop_in
 from canthus_exporter.mamba.export import export
+from canthus_exporter.mamba.scans import SCANS
 from canthus_exporter.mamba.speed import Speed, measure
 from canthus_exporter.mamba.values import shapes_of, tensors_in
 from canthus_exporter.named_axis import Free
@@ -34,18 +35,6 @@ _STATES = ("state_dict", "model", "model_state_dict", "net")
 _SHARE = 0.03  # of the time, below which an operator isn't told of
 
 
-class _Kind(NamedTuple):
-    """Of a scan's first input: its name, the axis of its tokens, and what its axes are."""
-
-    input: str
-    axis: int
-    axes: str
-
-
-_KINDS = {
-    "SelectiveScan": _Kind("u", 2, "(batch, channels, tokens)"),
-    "Ssd": _Kind("x", 1, "(batch, tokens, heads, head size)"),
-}
 _ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -248,10 +237,10 @@ def _tokens(path: Path) -> Iterator[tuple[Any, str]]:
     graph = onnx.load(path, load_external_data=False).graph
     shapes = {value.name: value.type.tensor_type.shape.dim for value in (*graph.input, *graph.value_info)}
     for node in graph.node:
-        kind = _KINDS.get(node.op_type)
-        if kind is not None:
+        scan = SCANS.get(node.op_type)
+        if scan is not None:
             sizes = [size.dim_param or size.dim_value for size in shapes.get(node.input[0], ())]
-            yield sizes[kind.axis], f"{node.op_type}: {kind.input} {_shape(sizes)}, as {kind.axes}"
+            yield sizes[scan.tokens_axis], f"{node.op_type}: {scan.inputs[0]} {_shape(sizes)}, as {scan.axes}"
 
 
 def _shape(sizes: Sequence[Any]) -> str:

@@ -56,6 +56,7 @@ def measure(module: nn.Module, args: Sequence[Any], path: Path, also: Also, *, w
 
 
 def _options(with_library: bool) -> onnxruntime.SessionOptions:
+    """As an app has them by default; `open_session`'s are for parts that take turns, and spare memory and threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
